@@ -43,6 +43,7 @@ struct bm_store;       /* an open store */
 struct bm_map;         /* an open map of it: the first argument of every key operation */
 struct bm_cursor;      /* a place in a listing */
 struct bm_write_batch; /* changes that take effect together or not at all */
+struct bm_ref;         /* names one record, see below */
 struct bm_io;          /* the file operations beneath (io.h); NULL: the system's */
 
 /* Limits */
@@ -170,6 +171,12 @@ BM_EXPORT BM_CHECKED int bm_compact(struct bm_store *store);
 
 /* The root map, open for as long as the store is; not to be closed. */
 BM_EXPORT struct bm_map *bm_root(struct bm_store *store);
+
+/*
+ * Names the root map's own entry, whose record id is 1, for bm_read_ref and
+ * bm_set_meta; what REF points to lives as long as the store.
+ */
+BM_EXPORT void bm_root_ref(struct bm_store *store, struct bm_ref *ref);
 
 /* The store that MAP belongs to. */
 BM_EXPORT struct bm_store *bm_map_store(struct bm_map *map);
