@@ -31,6 +31,10 @@ enum {
         BM_FRAME_MAX = 240 << 10, /* bytes of one frame, so that any segment takes it */
 };
 
+/* File ids are numbers of segments' files: 21 bits, for a slot has room for so many. */
+enum { BM_FILE_ID_BITS = 21 };
+#define BM_FILE_ID_MAX ((UINT32_C(1) << BM_FILE_ID_BITS) - 1)
+
 /* Maps that every store has; user maps count from BM_MAP_FIRST. */
 enum {
         BM_MAP_TOP = 1,     /* holds one key, "/": the root map's entry */
@@ -136,10 +140,11 @@ struct bm_record {
 /* Fixed part: check, length word, key length, flags. */
 enum { BM_RECORD_FIXED = 10, BM_RECORD_LENGTH_MAX = BM_FRAME_MAX };
 
-/* Bytes on disk, a multiple of BM_UNIT; base_time as the segment's. Sets r->length. */
+/* Bytes on disk, a multiple of BM_UNIT, or 0 for more than BM_RECORD_LENGTH_MAX;
+ * base_time as the segment's. Sets r->length. */
 uint32_t bm_record_measure(struct bm_record *r, int64_t base_time);
 /* Encodes what was measured into OUT (r->length bytes), padding zeroed,
- * without the check. */
+ * without the check. A NULL value stands for zeros. */
 void bm_record_encode(const struct bm_record *r, int64_t base_time, uint8_t *out);
 /* Fills in the check of an encoded record that will stand at OFFSET. */
 void bm_record_seal(uint8_t *rec, uint32_t length, uint64_t salt, uint64_t offset);
@@ -231,7 +236,7 @@ void bm_manifest_encode(const struct bm_manifest *m, uint8_t out[BM_MANIFEST_ROO
 /* BM_E_NOT_FOUND: all zero; BM_E_DAMAGED. */
 int bm_manifest_decode(struct bm_manifest *m, const uint8_t in[BM_MANIFEST_ROOT]);
 
-/* Rows of the tables. */
+/* Rows of the tables. Decoding gives BM_E_DAMAGED for a field outside its range. */
 
 struct bm_segment_row { /* of a data segment */
         uint32_t file_id;
@@ -246,7 +251,7 @@ struct bm_segment_row { /* of a data segment */
 };
 enum { BM_SEGMENT_ROW = 96 };
 void bm_segment_row_encode(const struct bm_segment_row *r, uint8_t out[BM_SEGMENT_ROW]);
-void bm_segment_row_decode(struct bm_segment_row *r, const uint8_t in[BM_SEGMENT_ROW]);
+int bm_segment_row_decode(struct bm_segment_row *r, const uint8_t in[BM_SEGMENT_ROW]);
 
 struct bm_map_row {
         uint64_t map_id, parent_id, record_id;
@@ -256,7 +261,7 @@ struct bm_map_row {
 };
 enum { BM_MAP_ROW = 64 };
 void bm_map_row_encode(const struct bm_map_row *r, uint8_t out[BM_MAP_ROW]);
-void bm_map_row_decode(struct bm_map_row *r, const uint8_t in[BM_MAP_ROW]);
+int bm_map_row_decode(struct bm_map_row *r, const uint8_t in[BM_MAP_ROW]);
 
 /* Pages table: for each map, for each of its buckets, a bucket row and then
  * its block rows in the order of their hash prefixes (depths tile the space;
@@ -267,7 +272,7 @@ struct bm_bucket_row {
 };
 enum { BM_BUCKET_ROW = 16 };
 void bm_bucket_row_encode(const struct bm_bucket_row *r, uint8_t out[BM_BUCKET_ROW]);
-void bm_bucket_row_decode(struct bm_bucket_row *r, const uint8_t in[BM_BUCKET_ROW]);
+int bm_bucket_row_decode(struct bm_bucket_row *r, const uint8_t in[BM_BUCKET_ROW]);
 
 struct bm_block_row {
         uint32_t file_id;
@@ -278,7 +283,7 @@ struct bm_block_row {
 };
 enum { BM_BLOCK_ROW = 16, BM_BLOCK_CHAINED = 1 };
 void bm_block_row_encode(const struct bm_block_row *r, uint8_t out[BM_BLOCK_ROW]);
-void bm_block_row_decode(struct bm_block_row *r, const uint8_t in[BM_BLOCK_ROW]);
+int bm_block_row_decode(struct bm_block_row *r, const uint8_t in[BM_BLOCK_ROW]);
 
 /* Count overflow table row. */
 struct bm_count_row {
@@ -286,6 +291,6 @@ struct bm_count_row {
 };
 enum { BM_COUNT_ROW = 16 };
 void bm_count_row_encode(const struct bm_count_row *r, uint8_t out[BM_COUNT_ROW]);
-void bm_count_row_decode(struct bm_count_row *r, const uint8_t in[BM_COUNT_ROW]);
+int bm_count_row_decode(struct bm_count_row *r, const uint8_t in[BM_COUNT_ROW]);
 
 #endif

@@ -47,9 +47,8 @@ enum bm_slot_kind { /* 3 bits; 0 is an empty slot */
         BM_SLOT_CHUNK = 5,
 };
 
-/* Where a record stands: file id (21 bits) and offset in units (24 bits). */
-enum { BM_FILE_ID_BITS = 21, BM_LOCATION_OFFSET_BITS = 24 };
-#define BM_FILE_ID_MAX ((UINT32_C(1) << BM_FILE_ID_BITS) - 1)
+/* Where a record stands: file id (BM_FILE_ID_BITS) and offset in units (24 bits). */
+enum { BM_LOCATION_OFFSET_BITS = 24 };
 
 /* A slot taken apart, without tag and line share. */
 struct bm_slot {

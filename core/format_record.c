@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Records of the log: FORMAT.md, "Records". Reading is the hottest path of
+ * the store and the one that meets damaged bytes, so it goes through the
+ * record once, with a bound at each step.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "base/intmath.h"
+#include "base/le.h"
+#include "base/varint.h"
+#include "bucketmap.h"
+#include "format.h"
+#include "hash.h"
+
+/* Offsets of the fixed part. */
+enum { AT_CHECK = 0, AT_WORD = 4, AT_KEY_LEN = 8, AT_FLAGS = 9 };
+
+/* The length word. */
+#define WORD_UNITS      ((UINT32_C(1) << 24) - 1)
+#define WORD_PAD_SHIFT  24
+#define WORD_PAD        UINT32_C(7)
+#define WORD_MORE       (UINT32_C(1) << 27)
+#define WORD_TYPE_SHIFT 28
+
+/* The fixed part and three varints. */
+enum { LENGTH_MIN = 16, N_TYPES = 16 };
+
+_Static_assert(BM_RECORD_FIXED == AT_FLAGS + 1, "fixed part");
+_Static_assert(BM_RECORD_LENGTH_MAX / BM_UNIT <= WORD_UNITS, "any length fits the length word");
+_Static_assert(BM_UNIT == 1 << BM_UNIT_LOG2 && BM_UNIT - 1 == WORD_PAD, "padding fits its bits");
+
+/* What the records of each type may hold. */
+struct shape {
+        uint8_t known, key_min, key_max, flags; /* flags that must be there */
+        uint32_t value_min, value_max;
+};
+
+static const struct shape shapes[N_TYPES] = {
+        [BM_REC_PUT] = {1, 1, BM_KEY_MAX, 0, 0, BM_VALUE_INLINE},
+        [BM_REC_DEL] = {1, 1, BM_KEY_MAX, 0, 0, 0},
+        [BM_REC_COUNT] = {1, 8, 8, 0, 0, 0},
+        [BM_REC_MAP] = {1, 1, BM_KEY_MAX, 0, BM_MAP_ENTRY_BYTES, BM_MAP_ENTRY_BYTES},
+        [BM_REC_HEAD] = {1, 1, BM_KEY_MAX, 0, BM_HEAD_FIXED, BM_HEAD_BYTES_MAX},
+        [BM_REC_CHUNK] = {1, BM_CHUNK_KEY, BM_CHUNK_KEY, 0, 0, BM_CHUNK},
+        [BM_REC_DELTA] = {1, 0, BM_KEY_MAX, 0, 0, BM_RECORD_LENGTH_MAX},
+        [BM_REC_NAME] = {1, 0, BM_KEY_MAX, 0, 0, BM_RECORD_LENGTH_MAX},
+        [BM_REC_INODE] = {1, 0, BM_KEY_MAX, 0, 0, BM_RECORD_LENGTH_MAX},
+        [BM_REC_SYNC] = {1, 0, 0, BM_RECF_VERSION, 0, 0},
+        [BM_REC_SEAL] = {1, 0, 0, 0, BM_SEAL_BYTES, BM_SEAL_BYTES},
+        [BM_REC_PAD] = {1, 0, 0, 0, 0, BM_RECORD_LENGTH_MAX},
+        [BM_REC_EXT] = {1, 0, BM_KEY_MAX, 0, 0, BM_RECORD_LENGTH_MAX},
+};
+
+/* Wraps at the ends of 64 bits, both ways alike. */
+static uint64_t time_delta(int64_t time, int64_t base)
+{
+        return bm_zigzag((int64_t)((uint64_t)time - (uint64_t)base));
+}
+
+uint32_t bm_record_measure(struct bm_record *r, int64_t base_time)
+{
+        uint64_t n = BM_RECORD_FIXED;
+
+        n += bm_varint_size(r->map_id) + bm_varint_size(r->record_id) + bm_varint_size(r->count);
+        if (r->flags & BM_RECF_VERSION)
+                n += bm_varint_size(r->version);
+        if (r->flags & BM_RECF_DISC)
+                n += 1;
+        if (r->flags & BM_RECF_TIME)
+                n += bm_varint_size(time_delta(r->time_ns, base_time));
+        if (r->flags & BM_RECF_META)
+                n += bm_varint_size(r->meta_len) + (uint64_t)r->meta_len;
+        n = bm_round_up(n + r->key_len + r->value_len, BM_UNIT);
+        r->length = n <= BM_RECORD_LENGTH_MAX ? (uint32_t)n : 0;
+        return r->length;
+}
+
+/* NULL stands for zeros. */
+static uint8_t *put_bytes(uint8_t *p, const void *src, size_t len)
+{
+        if (src)
+                memcpy(p, src, len);
+        else
+                memset(p, 0, len);
+        return p + len;
+}
+
+void bm_record_encode(const struct bm_record *r, int64_t base_time, uint8_t *out)
+{
+        uint8_t *p = out + BM_RECORD_FIXED;
+        uint32_t pad;
+
+        assert(r->length >= LENGTH_MIN && r->length % BM_UNIT == 0);
+        assert(r->type < N_TYPES && shapes[r->type].known && !(r->flags & ~BM_RECF_KNOWN));
+
+        p = bm_varint_put(p, r->map_id);
+        p = bm_varint_put(p, r->record_id);
+        p = bm_varint_put(p, r->count);
+        if (r->flags & BM_RECF_VERSION)
+                p = bm_varint_put(p, r->version);
+        if (r->flags & BM_RECF_DISC)
+                *p++ = r->disc;
+        if (r->flags & BM_RECF_TIME)
+                p = bm_varint_put(p, time_delta(r->time_ns, base_time));
+        if (r->flags & BM_RECF_META) {
+                p = bm_varint_put(p, r->meta_len);
+                p = put_bytes(p, r->meta, r->meta_len);
+        }
+        p = put_bytes(p, r->key, r->key_len);
+        p = put_bytes(p, r->value, r->value_len);
+
+        pad = r->length - (uint32_t)(p - out);
+        assert(pad <= WORD_PAD);
+        memset(p, 0, pad);
+
+        bm_store_le32(out + AT_CHECK, 0);
+        bm_store_le32(out + AT_WORD, r->length >> BM_UNIT_LOG2 | pad << WORD_PAD_SHIFT |
+                                             (r->more ? WORD_MORE : 0) |
+                                             (uint32_t)r->type << WORD_TYPE_SHIFT);
+        out[AT_KEY_LEN] = r->key_len;
+        out[AT_FLAGS] = r->flags;
+}
+
+static uint32_t check_of(const uint8_t *rec, uint32_t length, uint64_t salt, uint64_t offset)
+{
+        return bm_checksum_seeded(rec + AT_WORD, length - AT_WORD, salt + offset);
+}
+
+void bm_record_seal(uint8_t *rec, uint32_t length, uint64_t salt, uint64_t offset)
+{
+        bm_store_le32(rec + AT_CHECK, check_of(rec, length, salt, offset));
+}
+
+uint32_t bm_record_length(const uint8_t *in, size_t avail)
+{
+        uint32_t word, length;
+
+        if (bm_unlikely(avail < LENGTH_MIN))
+                return 0;
+        word = bm_load_le32(in + AT_WORD);
+        length = (word & WORD_UNITS) << BM_UNIT_LOG2;
+        if (bm_unlikely(length < LENGTH_MIN || length > BM_RECORD_LENGTH_MAX || length > avail ||
+                        !shapes[word >> WORD_TYPE_SHIFT].known))
+                return 0;
+        return length;
+}
+
+/* LENGTH bytes at IN are there, and the type is known. */
+static int take_apart(struct bm_record *r, const uint8_t *in, uint32_t length, int64_t base_time)
+{
+        const uint32_t word = bm_load_le32(in + AT_WORD);
+        const uint32_t pad = word >> WORD_PAD_SHIFT & WORD_PAD;
+        const uint8_t *p = in + BM_RECORD_FIXED, *end = in + length - pad;
+        const struct shape *shape;
+        uint64_t n;
+
+        *r = (struct bm_record){
+                .type = (uint8_t)(word >> WORD_TYPE_SHIFT),
+                .more = word & WORD_MORE,
+                .key_len = in[AT_KEY_LEN],
+                .flags = in[AT_FLAGS],
+                .length = length,
+        };
+        shape = &shapes[r->type];
+        if ((r->flags & ~BM_RECF_KNOWN) || (r->flags & shape->flags) != shape->flags)
+                return BM_E_DAMAGED;
+        /* the record's last 8 bytes, little-endian: the padding is on top */
+        if (pad && bm_load_le64(in + length - 8) >> (64 - 8 * pad))
+                return BM_E_DAMAGED;
+
+        p = bm_varint_get(p, end, &r->map_id);
+        if (p)
+                p = bm_varint_get(p, end, &r->record_id);
+        if (p)
+                p = bm_varint_get(p, end, &r->count);
+        if (p && (r->flags & BM_RECF_VERSION))
+                p = bm_varint_get(p, end, &r->version);
+        if (!p || r->count > BM_COUNT_MAX)
+                return BM_E_DAMAGED;
+        if (r->flags & BM_RECF_DISC) {
+                if (p == end)
+                        return BM_E_DAMAGED;
+                r->disc = *p++;
+        }
+        if (r->flags & BM_RECF_TIME) {
+                p = bm_varint_get(p, end, &n);
+                if (!p)
+                        return BM_E_DAMAGED;
+                r->time_ns = (int64_t)((uint64_t)base_time + (uint64_t)bm_unzigzag(n));
+        }
+        if (r->flags & BM_RECF_META) {
+                p = bm_varint_get(p, end, &n);
+                if (!p || n > BM_META_MAX || n > (size_t)(end - p))
+                        return BM_E_DAMAGED;
+                r->meta = p;
+                r->meta_len = (uint32_t)n;
+                p += n;
+        }
+        if (r->key_len > end - p || r->key_len < shape->key_min || r->key_len > shape->key_max)
+                return BM_E_DAMAGED;
+        r->key = p;
+        r->value = p + r->key_len;
+        r->value_len = (uint32_t)(end - r->value);
+        if (r->value_len < shape->value_min || r->value_len > shape->value_max)
+                return BM_E_DAMAGED;
+        return 0;
+}
+
+int bm_record_parse(struct bm_record *r, const uint8_t *in, size_t avail, int64_t base_time)
+{
+        uint32_t length = bm_record_length(in, avail);
+
+        return length ? take_apart(r, in, length, base_time) : BM_E_DAMAGED;
+}
+
+int bm_record_decode(struct bm_record *r, const uint8_t *in, size_t avail, uint64_t salt,
+                     uint64_t offset, int64_t base_time)
+{
+        uint32_t length = bm_record_length(in, avail);
+
+        if (bm_unlikely(!length ||
+                        bm_load_le32(in + AT_CHECK) != check_of(in, length, salt, offset)))
+                return BM_E_DAMAGED;
+        return take_apart(r, in, length, base_time);
+}
