@@ -10,22 +10,33 @@ struct fuse_args;
 struct fs_session;
 
 struct fs_options {
-        bool allow_other;  /* others than the mounting user get in; the kernel checks modes */
-        bool nopermcheck;  /* no default_permissions on a private mount */
+        bool allow_other; /* others than the mounting user get in; the kernel checks modes */
+        bool nopermcheck; /* no default_permissions on a private mount */
         bool read_only;
         bool unlink_guard; /* the last name of a record with a count above 1 stays: EBUSY */
         bool list_counts;  /* listxattr shows the count */
         bool single_threaded;
-        bool clone_fd; /* tried unless false; silently without where it cannot be */
+        bool clone_fd;          /* tried unless false; silently without where it cannot be */
+        const char *store_path; /* absolute, for the info ioctl; NULL: not told */
 };
 
 /*
- * Makes a session that serves STORE, which stays the caller's and must
- * outlive it. ARGS are libfuse's own options (fsname, subtype, -d ...).
- * Starts no thread. 0 or a negative errno.
+ * Gives the root of a fresh STORE its mode (0777 less the umask) and owner (the
+ * caller), if it has none yet. fs_session_new does it as well, unless
+ * read_only; for a command that creates a store and does not mount it.
+ * Call before the umask is changed. 0 or a negative errno.
  */
-int fs_session_new(const struct fs_options *options, struct bm_store *store,
-                   struct fuse_args *args, struct fs_session **sessionp);
+int fs_init_root(struct bm_store *store);
+
+/*
+ * Makes a session that serves STORE, which stays the caller's and must
+ * outlive it and be opened with stamp_times. ARGS are libfuse's own options
+ * (fsname, subtype, -d ...); what OPTIONS implies (allow_other,
+ * default_permissions, ro) is added to them here. Starts no thread. 0 or a
+ * negative errno.
+ */
+int fs_session_new(const struct fs_options *options, struct bm_store *store, struct fuse_args *args,
+                   struct fs_session **sessionp);
 
 /* Mounts it at DIR (absolute). Call after any fork. */
 int fs_session_mount(struct fs_session *session, const char *dir);

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the command asks of a running daemon: ioctls on the root directory of
+ * the mount. Any other file answers ENOTTY, anyone but root and the owner of
+ * the daemon gets EPERM.
+ *
+ * A request's number contains the size of its struct, so that a command and a
+ * daemon of different age give ENOTTY, never misread bytes; a field is added by
+ * taking it from `reserved`. All integers are in the machine's byte order. A
+ * string ends in NUL.
+ *
+ * Numbers 1 to 15 are for figures and control, 16 to 31 for the online check
+ * (a start, a poll that returns findings page by page, a cancel), 32 to 63
+ * for operations on many keys (a struct of at most 16 KiB holds as many packed
+ * keys as fit; its answer has one result a key).
+ */
+#ifndef FS_IOCTL_H
+#define FS_IOCTL_H
+
+#include <linux/ioctl.h>
+#include <stdint.h>
+
+#define FS_IOC_MAGIC 0xBBu
+
+/* bm_grow_stats with fixed widths */
+struct fs_ioc_grow {
+        uint64_t resizes;
+        uint64_t failed_resizes;
+        uint64_t max_size;
+        uint64_t resize_us;
+        uint64_t longest_us;
+        uint64_t new_file_us;
+        uint64_t flush_file_us;
+        uint64_t mmap_us;
+        uint64_t file_count;
+        uint64_t total_file_size;
+        uint64_t reserved[2];
+};
+
+#define FS_IOC_PATH_MAX 4096u
+
+/* bm_stats with fixed widths, and which process serves which store */
+struct fs_ioc_info {
+        uint32_t format_major, format_minor;
+        uint8_t uuid[16];
+        int64_t created_ns;
+        uint32_t n_drives;
+        uint32_t n_buckets;
+        uint32_t max_search;
+        uint32_t pid; /* of the daemon, in its own namespace */
+        uint64_t keys;
+        uint64_t maps;
+        uint64_t value_bytes;
+        uint64_t disk_bytes;
+        uint64_t reclaimable_bytes;
+        uint64_t live_bytes;
+        uint64_t segments;
+        uint64_t segment_bytes;
+        uint64_t index_bytes;
+        uint64_t index_slots;
+        uint64_t index_used;
+        uint64_t index_splits;
+        uint64_t index_grows;
+        uint64_t longest_probe;
+        uint64_t find_entry_us;
+        struct fs_ioc_grow index, data;
+        uint64_t log_bytes;
+        uint64_t syncs;
+        uint64_t checkpoints;
+        uint64_t compacted_bytes;
+        uint64_t replayed_records;
+        uint64_t replay_bytes;
+        uint64_t n_inodes; /* that the kernel knows, the root included */
+        uint8_t read_only;
+        uint8_t clean_open;
+        uint8_t pad[6];
+        uint64_t reserved[8];
+        char store_path[FS_IOC_PATH_MAX]; /* absolute; "" if unknown */
+};
+
+_Static_assert(sizeof(struct fs_ioc_grow) == 96, "the same on every machine");
+_Static_assert(sizeof(struct fs_ioc_info) == 4584, "the same on every machine");
+
+/* The store's figures. Does not wait for disks. */
+#define FS_IOC_INFO _IOR(FS_IOC_MAGIC, 1, struct fs_ioc_info)
+
+/* As bm_sync: returns when everything done before it is durable; EIO if that failed. */
+#define FS_IOC_SYNC _IO(FS_IOC_MAGIC, 2)
+
+#endif
