@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* bucketmap create [OPTION...] STORE */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bucketmap.h"
+#include "command.h"
+#include "number.h"
+#include "path.h"
+#include "session.h"
+
+struct request {
+        const char *store;
+        struct bm_config config;
+};
+
+static const struct argp_option options[] = {
+        {"buckets", 'b', "N", 0, "Buckets of the root map, a power of two (16)", 0},
+        {"max-search", 'm', "N", 0, "Slots that a probe looks at, a multiple of 4 (32)", 0},
+        {"keys", 'k', "N", 0, "How many keys to make room for in the index", 0},
+        {0},
+};
+
+static uint64_t number(const struct argp_state *state, const char *option, const char *text,
+                       enum number_kind kind)
+{
+        uint64_t n;
+
+        if (number_parse(text, kind, &n))
+                command_usage(state, "--%s=%s: wants %s", option, text, number_wanted(kind));
+        return n;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+        static const char *const names[] = {"STORE", NULL};
+        struct request *request = state->input;
+
+        switch (key) {
+        case 'b':
+                request->config.n_buckets = (unsigned)number(state, "buckets", arg, NUMBER_BUCKETS);
+                return 0;
+        case 'm':
+                request->config.max_search =
+                        (unsigned)number(state, "max-search", arg, NUMBER_MAX_SEARCH);
+                return 0;
+        case 'k':
+                request->config.expected_keys = number(state, "keys", arg, NUMBER_KEYS);
+                return 0;
+        default:
+                return command_arguments(key, arg, state, names, &request->store);
+        }
+}
+
+/* The root's mode and owner are the creator's, not those of whoever mounts it first. */
+static int create(const char *path, const struct bm_config *config)
+{
+        struct bm_config as_stored = BM_CONFIG_INIT;
+        struct bm_store *store;
+        int r = bm_create(path, config), closed;
+
+        if (r)
+                return r;
+        as_stored.no_background = true;
+        r = bm_open(path, &as_stored, &store);
+        if (r)
+                return r;
+        r = fs_init_root(store);
+        closed = bm_close(store);
+        return r ? r : closed;
+}
+
+int cmd_create(int argc, char **argv)
+{
+        static const struct argp argp = {
+                options,
+                parse,
+                "STORE",
+                "Makes an empty store in the directory STORE, which must be empty or not exist.",
+                NULL,
+                NULL,
+                NULL};
+        struct request request = {.config = BM_CONFIG_INIT};
+        char *path;
+        int r, code = COMMAND_FINE;
+
+        command_parse(&argp, argc, argv, &request);
+        r = path_resolve(request.store, &path);
+        if (r)
+                return command_error(request.store, "cannot create: %s", strerror(-r));
+        r = create(path, &request.config);
+        if (r)
+                code = command_fail(path, "cannot create", r);
+        free(path);
+        return code;
+}

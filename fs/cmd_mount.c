@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/* bucketmap mount [OPTION...] STORE DIR */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "daemon.h"
+#include "log.h"
+#include "mountinfo.h"
+#include "options.h"
+#include "path.h"
+#include "serve.h"
+#include "unmount.h"
+
+#define FUSE_DEVICE "/dev/fuse"
+
+struct request {
+        const char *words[2]; /* STORE, DIR as given */
+        struct mount_options options;
+        bool foreground, debug;
+        char *store, *dir; /* absolute */
+};
+
+static const struct argp_option options[] = {
+        {NULL, 'o', "OPT[,OPT]...", 0, "Mount options, see below", 0},
+        {NULL, 'f', NULL, 0, "Stay in the foreground, messages to stderr", 0},
+        {NULL, 's', NULL, 0, "Serve with a single thread", 0},
+        {NULL, 'd', NULL, 0, "Show every request; implies -f", 0},
+        {0},
+};
+
+static const char doc[] =
+        "Shows the store STORE as the directory DIR: each key a file. A store that does not exist "
+        "yet is created.\v"
+        "Mount options:\n"
+        "  ro                   change nothing\n"
+        "  nocreate             do not create a store\n"
+        "  allow_other          let other users in; the kernel checks permissions\n"
+        "  nopermcheck          no permission checks on a private mount\n"
+        "  unlink=delete|guard  guard: a file whose count is above 1 cannot be removed\n"
+        "  list_counts          listxattr shows user.bucketmap.refcount\n"
+        "  commit=SECONDS       longest time until a change is durable (5)\n"
+        "  buckets=N            buckets of the root map, a power of two, at creation (16)\n"
+        "  max_search=N         slots that a probe looks at, at creation (32)\n"
+        "and those of FUSE and mount(8): allow_root, auto_unmount, noexec, nofail ...";
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+        static const char *const names[] = {"STORE", "DIR", NULL};
+        struct request *request = state->input;
+
+        switch (key) {
+        case 'o':
+                if (mount_options_add(&request->options, arg))
+                        return ENOMEM;
+                return 0;
+        case 'f':
+                request->foreground = true;
+                return 0;
+        case 's':
+                request->options.fs.single_threaded = true;
+                return 0;
+        case 'd':
+                request->foreground = request->debug = true;
+                return mount_options_add(&request->options, "debug") ? ENOMEM : 0;
+        case ARGP_KEY_SUCCESS: {
+                char why[256];
+                int r = mount_options_finish(&request->options, why, sizeof(why));
+
+                if (r == -EINVAL)
+                        command_usage(state, "%s", why);
+                return -r;
+        }
+        default:
+                return command_arguments(key, arg, state, names, request->words);
+        }
+}
+
+/* Takes away mounts of this same store whose daemon died; another's is not ours to touch. */
+static int detach_dead(const struct request *request)
+{
+        for (;;) {
+                char why[UNMOUNT_WHY_SIZE];
+                struct mount_table table;
+                const struct mount *mount;
+                bool same = false, dead;
+                int r = mount_table_load(&table);
+
+                if (r)
+                        return command_error(request->dir, "cannot tell what is mounted: %s",
+                                             strerror(-r));
+                mount = mount_at(&table, request->dir);
+                dead = mount && mount_is_ours(mount) && mount_is_dead(mount);
+                if (dead)
+                        same = !strcmp(mount->source, request->store);
+                mount_table_deinit(&table);
+                if (!dead)
+                        return COMMAND_FINE;
+                if (!same) {
+                        command_error(request->dir, "the dead mount of another store is there");
+                        command_hint("%s umount %s takes it away", PROGRAM, request->dir);
+                        return COMMAND_ERROR;
+                }
+                r = unmount_dir(request->dir, true, why);
+                if (r)
+                        return command_error(request->dir, "cannot detach the dead mount there: %s",
+                                             why);
+                command_error(request->dir, "detached a dead mount of the same store");
+        }
+}
+
+static int check_dir(const struct request *request)
+{
+        struct stat st;
+
+        if (stat(request->dir, &st))
+                return command_error(request->dir, "cannot mount there: %s", strerror(errno));
+        if (!S_ISDIR(st.st_mode))
+                return command_error(request->dir, "cannot mount there: %s", strerror(ENOTDIR));
+        if (path_is_within(request->store, request->dir))
+                return command_error(request->store,
+                                     "lies below %s, its own mount would hide it; nothing changed",
+                                     request->dir);
+        if (path_is_within(request->dir, request->store))
+                return command_error(request->dir, "lies in the store %s; nothing changed",
+                                     request->store);
+        return COMMAND_FINE;
+}
+
+static int check_fuse(void)
+{
+        if (!access(FUSE_DEVICE, F_OK))
+                return COMMAND_FINE;
+        command_error(FUSE_DEVICE, "%s", strerror(errno));
+        command_hint("modprobe fuse loads it; a container has to be given it");
+        return COMMAND_ERROR;
+}
+
+static int prepare(struct request *request)
+{
+        int r = path_resolve(request->words[0], &request->store);
+
+        if (r)
+                return command_error(request->words[0], "cannot open: %s", strerror(-r));
+        r = path_resolve(request->words[1], &request->dir);
+        if (r)
+                return command_error(request->words[1], "cannot mount there: %s", strerror(-r));
+        request->options.fs.store_path = request->store;
+        r = detach_dead(request);
+        if (!r)
+                r = check_dir(request);
+        if (!r)
+                r = check_fuse();
+        if (!r && mount_options_name(&request->options, request->store))
+                r = command_error(request->store, "out of memory");
+        return r;
+}
+
+/* In the caller: the daemon says that it serves; whether it does is seen from here only. */
+static int confirm(const struct request *request, struct daemon *daemon, pid_t pid)
+{
+        struct statx stx;
+        int code = daemon_wait(daemon, pid);
+
+        if (code)
+                return code;
+        if (!statx(AT_FDCWD, request->dir, AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &stx))
+                return COMMAND_FINE;
+        code = command_error(request->dir, "mounted, but does not answer: %s", strerror(errno));
+        kill(pid, SIGTERM);
+        return code;
+}
+
+static int start(struct request *request)
+{
+        struct daemon daemon = DAEMON_INIT;
+        pid_t pid = 0;
+
+        log_init(request->store, request->foreground || isatty(STDERR_FILENO));
+        if (!request->foreground)
+                pid = daemon_fork(&daemon);
+        if (pid < 0)
+                return command_error(request->store, "cannot start the daemon: %s", strerror(-pid));
+        if (pid > 0)
+                return confirm(request, &daemon, pid);
+        return serve(request->store, request->dir, &request->options, &daemon);
+}
+
+int cmd_mount(int argc, char **argv)
+{
+        static const struct argp argp = {options, parse, "STORE DIR", doc, NULL, NULL, NULL};
+        struct request request = {0};
+        int code = COMMAND_ERROR;
+
+        if (!mount_options_init(&request.options)) {
+                command_parse(&argp, argc, argv, &request);
+                code = prepare(&request);
+                if (!code)
+                        code = start(&request);
+        }
+        mount_options_deinit(&request.options);
+        free(request.store);
+        free(request.dir);
+        return code;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+#include "command.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bucketmap.h"
+
+static error_t parse_common(int key, char *arg, struct argp_state *state)
+{
+        switch (key) {
+        case ARGP_KEY_INIT:
+                /* argp would add a second line to each complaint */
+                state->err_stream = NULL;
+                state->child_inputs[0] = state->input;
+                return 0;
+        case 'h':
+                argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+                return 0;
+        case 'V':
+                command_version();
+                exit(COMMAND_FINE);
+        default:
+                return ARGP_ERR_UNKNOWN;
+        }
+}
+
+void command_parse(const struct argp *argp, int argc, char **argv, void *input)
+{
+        static const struct argp_option options[] = {
+                {"help", 'h', NULL, 0, "Show this help", -1},
+                {"version", 'V', NULL, 0, "Show the version", -1},
+                {0},
+        };
+        const struct argp_child children[] = {{argp, 0, NULL, 0}, {0}};
+        const struct argp common = {
+                .options = options,
+                .parser = parse_common,
+                .children = children,
+        };
+
+        /* the library's own messages, about unknown options, end up here */
+        if (argp_parse(&common, argc, argv, ARGP_NO_HELP, NULL, input))
+                exit(COMMAND_ERROR);
+}
+
+void command_usage(const struct argp_state *state, const char *format, ...)
+{
+        va_list args;
+
+        fprintf(stderr, "%s: ", state->name);
+        va_start(args, format);
+        vfprintf(stderr, format, args);
+        va_end(args);
+        fprintf(stderr, " (see %s --help)\n", state->name);
+        exit(COMMAND_ERROR);
+}
+
+int command_arguments(int key, char *arg, struct argp_state *state, const char *const *names,
+                      const char **slots)
+{
+        unsigned n = state->arg_num;
+
+        switch (key) {
+        case ARGP_KEY_ARG:
+                if (!names[n])
+                        command_usage(state, "one argument too many: '%s'", arg);
+                if (!*arg)
+                        command_usage(state, "%s is empty", names[n]);
+                slots[n] = arg;
+                return 0;
+        case ARGP_KEY_END:
+                if (names[n])
+                        command_usage(state, "%s is missing", names[n]);
+                return 0;
+        default:
+                return ARGP_ERR_UNKNOWN;
+        }
+}
+
+void command_version(void)
+{
+        printf("%s %s\n", PROGRAM, BUCKETMAP_VERSION);
+}
+
+int command_error(const char *path, const char *format, ...)
+{
+        va_list args;
+
+        fprintf(stderr, "%s: %s: ", PROGRAM, path);
+        va_start(args, format);
+        vfprintf(stderr, format, args);
+        va_end(args);
+        fputc('\n', stderr);
+        return COMMAND_ERROR;
+}
+
+void command_hint(const char *format, ...)
+{
+        va_list args;
+
+        fputs("  ", stderr);
+        va_start(args, format);
+        vfprintf(stderr, format, args);
+        va_end(args);
+        fputc('\n', stderr);
+}
+
+int command_fail(const char *path, const char *what, int result)
+{
+        /* the calls below would replace it */
+        char *problem = strdup(bm_last_problem());
+        const char *place = problem && *problem ? problem : bm_strerror(result);
+        int code = COMMAND_ERROR;
+
+        switch (result) {
+        case BM_E_IN_USE:
+                if (place == problem)
+                        command_error(path, "in use by %s", place);
+                else
+                        command_error(path, "in use");
+                code = COMMAND_IN_USE;
+                break;
+        case BM_E_NOT_A_STORE:
+                command_error(path, "not a bucketmap store");
+                break;
+        case BM_E_NOT_EMPTY_DIR:
+                command_error(path, "not a bucketmap store, and not empty; nothing changed");
+                break;
+        case BM_E_NEWER_FORMAT:
+                command_error(path, "%s: made by a newer bucketmap: %s", what, place);
+                break;
+        case BM_E_DAMAGED:
+                command_error(path, "%s: damaged: %s", what, place);
+                code = COMMAND_DAMAGE;
+                break;
+        default:
+                if (place == problem && result < 0)
+                        command_error(path, "%s: %s: %s", what, problem, strerror(-result));
+                else
+                        command_error(path, "%s: %s", what, result < 0 ? strerror(-result) : place);
+        }
+        free(problem);
+        return code;
+}

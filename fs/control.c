@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+#include "control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "ioctl.h"
+#include "mountinfo.h"
+#include "path.h"
+
+static int open_root(const struct mount *mount)
+{
+        int fd = open(mount->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        return fd < 0 ? -errno : fd;
+}
+
+int control_open(const char *word, char **store)
+{
+        struct mount_table table;
+        const struct mount *mount;
+        char *path;
+        int fd, r;
+
+        *store = NULL;
+        r = path_resolve(word, &path);
+        if (r)
+                return r;
+        r = mount_table_load(&table);
+        if (r) {
+                free(path);
+                return r;
+        }
+        mount = mount_at(&table, path);
+        if (mount && mount_is_ours(mount)) {
+                *store = strdup(mount->source);
+                fd = open_root(mount);
+        } else {
+                mount = mount_of_store(&table, path);
+                *store = strdup(path);
+                fd = mount ? open_root(mount) : -ENOENT;
+        }
+        mount_table_deinit(&table);
+        free(path);
+        return fd;
+}
+
+static struct bm_grow_stats grow_stats(const struct fs_ioc_grow *grow)
+{
+        return (struct bm_grow_stats){
+                .resizes = grow->resizes,
+                .failed_resizes = grow->failed_resizes,
+                .max_size = grow->max_size,
+                .resize_us = grow->resize_us,
+                .longest_us = grow->longest_us,
+                .new_file_us = grow->new_file_us,
+                .flush_file_us = grow->flush_file_us,
+                .mmap_us = grow->mmap_us,
+                .file_count = grow->file_count,
+                .total_file_size = grow->total_file_size,
+        };
+}
+
+int control_stats(int fd, struct bm_stats *stats)
+{
+        struct fs_ioc_info info;
+
+        if (ioctl(fd, FS_IOC_INFO, &info))
+                return -errno;
+        *stats = (struct bm_stats){
+                .format_major = info.format_major,
+                .format_minor = info.format_minor,
+                .created_ns = info.created_ns,
+                .n_drives = info.n_drives,
+                .n_buckets = info.n_buckets,
+                .max_search = info.max_search,
+                .keys = info.keys,
+                .maps = info.maps,
+                .value_bytes = info.value_bytes,
+                .disk_bytes = info.disk_bytes,
+                .reclaimable_bytes = info.reclaimable_bytes,
+                .live_bytes = info.live_bytes,
+                .segments = info.segments,
+                .segment_bytes = info.segment_bytes,
+                .index_bytes = info.index_bytes,
+                .index_slots = info.index_slots,
+                .index_used = info.index_used,
+                .index_splits = info.index_splits,
+                .index_grows = info.index_grows,
+                .longest_probe = info.longest_probe,
+                .find_entry_us = info.find_entry_us,
+                .index = grow_stats(&info.index),
+                .data = grow_stats(&info.data),
+                .log_bytes = info.log_bytes,
+                .syncs = info.syncs,
+                .checkpoints = info.checkpoints,
+                .compacted_bytes = info.compacted_bytes,
+                .replayed_records = info.replayed_records,
+                .replay_bytes = info.replay_bytes,
+                .read_only = info.read_only,
+                .clean_open = info.clean_open,
+        };
+        memcpy(stats->uuid, info.uuid, sizeof(stats->uuid));
+        return 0;
+}
+
+int control_sync(int fd)
+{
+        return ioctl(fd, FS_IOC_SYNC) ? -errno : 0;
+}

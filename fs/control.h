@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Finding the running daemon of a store, and asking it. */
+#ifndef FS_CONTROL_H
+#define FS_CONTROL_H
+
+#include "bucketmap.h"
+
+/*
+ * Opens the root of the mount that WORD means: DIR itself, or where the store
+ * WORD is mounted. A descriptor, -ENOENT if neither is so, or another
+ * negative errno. *STORE, freed by the caller, is the store's absolute path
+ * in any case but an error of WORD itself (then NULL).
+ */
+int control_open(const char *word, char **store);
+
+/* bm_stats of the store behind a descriptor of control_open. 0 or a negative errno. */
+int control_stats(int fd, struct bm_stats *stats);
+
+/* bm_sync there. */
+int control_sync(int fd);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "log.h"
+
+#define FIRST_FREE_FD 3
+
+/* A descriptor inherited from a shell or a test harness would keep it waiting for our end. */
+static int keep_only(int fd)
+{
+        if (fd != FIRST_FREE_FD && dup3(fd, FIRST_FREE_FD, O_CLOEXEC) < 0)
+                return -errno;
+        if (close_range(FIRST_FREE_FD + 1, ~0U, 0))
+                return -errno;
+        return FIRST_FREE_FD;
+}
+
+pid_t daemon_fork(struct daemon *daemon)
+{
+        int fds[2];
+        pid_t pid;
+
+        if (pipe2(fds, O_CLOEXEC))
+                return -errno;
+        /* or what is buffered would be written twice */
+        fflush(NULL);
+        pid = fork();
+        if (pid < 0) {
+                pid = -errno;
+                close(fds[0]);
+                close(fds[1]);
+        } else if (pid == 0) {
+                daemon->ready_fd = keep_only(fds[1]);
+                if (daemon->ready_fd < 0)
+                        return daemon->ready_fd;
+        } else {
+                close(fds[1]);
+                daemon->ready_fd = fds[0];
+        }
+        return pid;
+}
+
+void daemon_ready(struct daemon *daemon)
+{
+        int null;
+
+        if (daemon->ready_fd < 0)
+                return;
+        log_to_syslog();
+        setsid();
+        if (chdir("/"))
+                log_message(BM_LOG_WARNING, "cannot leave the working directory: %s",
+                            strerror(errno));
+        null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (null >= 0) {
+                for (int fd = 0; fd < FIRST_FREE_FD; fd++)
+                        dup2(null, fd);
+                close(null);
+        }
+        /* the caller may be gone, which changes nothing */
+        if (write(daemon->ready_fd, "", 1) < 0)
+                log_message(BM_LOG_INFO, "nobody waited for the mount: %s", strerror(errno));
+        close(daemon->ready_fd);
+        daemon->ready_fd = -1;
+}
+
+int daemon_wait(struct daemon *daemon, pid_t pid)
+{
+        int status;
+        ssize_t n;
+        char byte;
+
+        do
+                n = read(daemon->ready_fd, &byte, 1);
+        while (n < 0 && errno == EINTR);
+        close(daemon->ready_fd);
+        daemon->ready_fd = -1;
+        if (n == 1)
+                return 0;
+        while (waitpid(pid, &status, 0) < 0) {
+                if (errno != EINTR)
+                        return COMMAND_ERROR;
+        }
+        if (WIFSIGNALED(status))
+                fprintf(stderr, "%s: the daemon ended early: %s\n", PROGRAM,
+                        strsignal(WTERMSIG(status)));
+        /* an end without a word before the mount answered is no success */
+        return WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : COMMAND_ERROR;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* The bucketmap command: finds the subcommand and runs it. */
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+
+static const struct command {
+        const char *name;
+        int (*run)(int argc, char **argv);
+        const char *summary;
+} commands[] = {
+        {"mount", cmd_mount, "show a store as a directory"},
+        {"umount", cmd_umount, "end that, and wait until everything is on disk"},
+        {"create", cmd_create, "make an empty store"},
+        {"sync", cmd_sync, "make everything written to a mounted store durable"},
+        {"info", cmd_info, "figures about a store"},
+        {"check", cmd_check, "verify every checksum of a store"},
+};
+
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static int help(void)
+{
+        printf("Usage: %s COMMAND [OPTION...] ...\n"
+               "A persistent hash map with reference counts, mounted as a directory.\n\n",
+               PROGRAM);
+        for (size_t i = 0; i < N_COMMANDS; i++)
+                printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+        printf("\n%s COMMAND --help tells more about one.\n"
+               "Exit codes: 0 fine, 1 damage, 2 usage or system error, 3 in use.\n",
+               PROGRAM);
+        return COMMAND_FINE;
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+        char name[64];
+
+        snprintf(name, sizeof(name), "%s %s", PROGRAM, command->name);
+        argv[0] = name;
+        return command->run(argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+        const char *word = argc > 1 ? argv[1] : "";
+
+        setlocale(LC_ALL, "");
+        if (!strcmp(word, "--help") || !strcmp(word, "-h"))
+                return help();
+        if (!strcmp(word, "--version") || !strcmp(word, "-V")) {
+                command_version();
+                return COMMAND_FINE;
+        }
+        for (size_t i = 0; i < N_COMMANDS; i++) {
+                if (!strcmp(word, commands[i].name))
+                        return run(&commands[i], argc - 1, argv + 1);
+        }
+        /* what mount.fuse3 calls for a line of fstab: STORE DIR -o OPTIONS */
+        if (*word == '/')
+                return run(&commands[0], argc, argv);
+        if (*word)
+                fprintf(stderr, "%s: unknown command '%s' (see %s --help)\n", PROGRAM, word,
+                        PROGRAM);
+        else
+                fprintf(stderr, "%s: a command is missing (see %s --help)\n", PROGRAM, PROGRAM);
+        return COMMAND_ERROR;
+}

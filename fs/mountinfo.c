@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+#include "mountinfo.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static bool is_octal(char c)
+{
+        return c >= '0' && c <= '7';
+}
+
+/* The kernel writes blanks, newlines, backslashes and '#' as three octal digits. */
+static void unescape(char *text)
+{
+        char *to = text;
+
+        for (const char *s = text; *s; s++) {
+                if (s[0] == '\\' && is_octal(s[1]) && is_octal(s[2]) && is_octal(s[3])) {
+                        *to++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
+                        s += 3;
+                } else {
+                        *to++ = *s;
+                }
+        }
+        *to = '\0';
+}
+
+/*
+ * id parent major:minor root DIR options [optional fields...] - TYPE SOURCE options
+ * Fields in LINE are cut and unescaped in place. False: not such a line.
+ */
+static bool parse_line(char *line, struct mount *mount)
+{
+        char *save = NULL, *field = strtok_r(line, " \n", &save);
+
+        for (int i = 0; field && i < 4; i++)
+                field = strtok_r(NULL, " \n", &save);
+        mount->dir = field;
+        while (field && strcmp(field, "-"))
+                field = strtok_r(NULL, " \n", &save);
+        if (!field)
+                return false;
+        mount->type = strtok_r(NULL, " \n", &save);
+        mount->source = strtok_r(NULL, " \n", &save);
+        if (!mount->type || !mount->source)
+                return false;
+        unescape(mount->dir);
+        unescape(mount->source);
+        return true;
+}
+
+static void mount_deinit(struct mount *mount)
+{
+        free(mount->dir);
+        free(mount->type);
+        free(mount->source);
+}
+
+static int table_append(struct mount_table *table, const struct mount *parsed)
+{
+        struct mount *mounts, *mount;
+
+        mounts = reallocarray(table->mounts, table->n + 1, sizeof(*mounts));
+        if (!mounts)
+                return -ENOMEM;
+        table->mounts = mounts;
+        mount = &mounts[table->n];
+        mount->dir = strdup(parsed->dir);
+        mount->type = strdup(parsed->type);
+        mount->source = strdup(parsed->source);
+        if (!mount->dir || !mount->type || !mount->source) {
+                mount_deinit(mount);
+                return -ENOMEM;
+        }
+        table->n++;
+        return 0;
+}
+
+int mount_table_read(struct mount_table *table, FILE *file)
+{
+        char *line = NULL;
+        size_t size = 0;
+        int r = 0;
+
+        *table = MOUNT_TABLE_INIT;
+        while (!r && getline(&line, &size, file) > 0) {
+                struct mount parsed;
+
+                if (parse_line(line, &parsed))
+                        r = table_append(table, &parsed);
+        }
+        if (!r && ferror(file))
+                r = -EIO;
+        free(line);
+        if (r)
+                mount_table_deinit(table);
+        return r;
+}
+
+int mount_table_load(struct mount_table *table)
+{
+        FILE *file = fopen("/proc/self/mountinfo", "re");
+        int r;
+
+        *table = MOUNT_TABLE_INIT;
+        if (!file)
+                return -errno;
+        r = mount_table_read(table, file);
+        fclose(file);
+        return r;
+}
+
+void mount_table_deinit(struct mount_table *table)
+{
+        for (size_t i = 0; i < table->n; i++)
+                mount_deinit(&table->mounts[i]);
+        free(table->mounts);
+        *table = MOUNT_TABLE_INIT;
+}
+
+const struct mount *mount_at(const struct mount_table *table, const char *dir)
+{
+        for (size_t i = table->n; i-- > 0;) {
+                if (!strcmp(table->mounts[i].dir, dir))
+                        return &table->mounts[i];
+        }
+        return NULL;
+}
+
+const struct mount *mount_above(const struct mount_table *table, const char *path)
+{
+        const struct mount *best = NULL;
+        size_t best_len = 0;
+
+        for (size_t i = 0; i < table->n; i++) {
+                const struct mount *mount = &table->mounts[i];
+                size_t len = strlen(mount->dir);
+                bool root = len == 1;
+
+                if (len < best_len || strncmp(path, mount->dir, len) ||
+                    (!root && path[len] && path[len] != '/'))
+                        continue;
+                best = mount;
+                best_len = len;
+        }
+        return best;
+}
+
+const struct mount *mount_of_store(const struct mount_table *table, const char *store)
+{
+        for (size_t i = table->n; i-- > 0;) {
+                const struct mount *mount = &table->mounts[i];
+
+                if (mount_is_ours(mount) && !strcmp(mount->source, store) && !mount_is_dead(mount))
+                        return mount;
+        }
+        return NULL;
+}
+
+bool mount_is_there(const char *dir, const char *store)
+{
+        struct mount_table table;
+        const struct mount *mount;
+        bool there;
+
+        if (mount_table_load(&table))
+                return false;
+        mount = mount_at(&table, dir);
+        there = mount && mount_is_ours(mount) && !strcmp(mount->source, store);
+        mount_table_deinit(&table);
+        return there;
+}
+
+bool mount_is_ours(const struct mount *mount)
+{
+        return !strcmp(mount->type, MOUNT_TYPE);
+}
+
+bool mount_is_dead(const struct mount *mount)
+{
+        struct statx stx;
+
+        /* without the flag the kernel may answer from its cache */
+        return statx(AT_FDCWD, mount->dir, AT_STATX_FORCE_SYNC | AT_NO_AUTOMOUNT, STATX_BASIC_STATS,
+                     &stx) &&
+               errno == ENOTCONN;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#include "number.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+static const struct {
+        uint64_t min, max;
+        const char *wanted;
+} kinds[] = {
+        [NUMBER_BUCKETS] = {1, 65536, "a power of two from 1 to 65536"},
+        [NUMBER_MAX_SEARCH] = {4, 1024, "a multiple of 4 from 4 to 1024"},
+        [NUMBER_KEYS] = {1, UINT64_C(1) << 40, "a number from 1 to 2^40"},
+        [NUMBER_SECONDS] = {1, 86400, "a number of seconds from 1 to 86400"},
+};
+
+const char *number_wanted(enum number_kind kind)
+{
+        return kinds[kind].wanted;
+}
+
+int number_parse(const char *text, enum number_kind kind, uint64_t *number)
+{
+        unsigned long long n;
+        char *end;
+
+        /* strtoull takes signs and blanks */
+        if (*text < '0' || *text > '9')
+                return -EINVAL;
+        errno = 0;
+        n = strtoull(text, &end, 10);
+        if (errno || *end || n < kinds[kind].min || n > kinds[kind].max)
+                return -EINVAL;
+        if (kind == NUMBER_BUCKETS && (n & (n - 1)))
+                return -EINVAL;
+        if (kind == NUMBER_MAX_SEARCH && n % 4)
+                return -EINVAL;
+        *number = n;
+        return 0;
+}

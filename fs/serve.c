@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads: this one runs the session's loop (which has workers of its own),
+ * stop.c has one for signals, the core those of its background. They all
+ * start after the fork and end before the store is closed.
+ */
+#include "serve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "acquire.h"
+#include "bucketmap.h"
+#include "command.h"
+#include "daemon.h"
+#include "log.h"
+#include "mountinfo.h"
+#include "options.h"
+#include "session.h"
+#include "stop.h"
+#include "storelock.h"
+
+struct service {
+        const char *path, *dir;
+        struct daemon *daemon;
+        struct bm_store *store;
+        struct fs_session *session;
+};
+
+static void on_ready(void *ctx)
+{
+        struct service *service = ctx;
+
+        log_message(BM_LOG_INFO, "mounted at %s", service->dir);
+        daemon_ready(service->daemon);
+}
+
+static char *note(const char *stage, const char *dir)
+{
+        char *text;
+
+        return asprintf(&text, "%s%s", stage, dir) < 0 ? NULL : text;
+}
+
+static int open_store(struct service *service, const struct mount_options *options)
+{
+        char *mounted = note(NOTE_MOUNTED, service->dir);
+        struct bm_config config = BM_CONFIG_INIT;
+        int code;
+
+        if (!mounted)
+                return command_error(service->path, "out of memory");
+        config.n_buckets = options->n_buckets;
+        config.max_search = options->max_search;
+        config.commit_interval = options->commit_interval;
+        config.read_only = options->fs.read_only;
+        config.stamp_times = true;
+        config.owner_note = mounted;
+        config.log = log_core;
+        code = acquire_store(service->path, &config, !options->no_create && !options->fs.read_only,
+                             &service->store);
+        free(mounted);
+        return code;
+}
+
+/* Tells others that waiting is worth while. */
+static void note_closing(struct service *service)
+{
+        char *closing = note(NOTE_CLOSING, service->dir);
+
+        if (closing && bm_set_owner_note(service->store, closing))
+                log_message(BM_LOG_WARNING, "cannot note in the lock file that it is closing");
+        free(closing);
+}
+
+static int failed(const char *what, const char *dir, int result)
+{
+        log_message(BM_LOG_ERROR, "%s %s: %s", what, dir, bm_strerror(result));
+        return COMMAND_ERROR;
+}
+
+static int run_session(struct service *service, struct mount_options *options, struct stop *stop)
+{
+        int r = fs_session_new(&options->fs, service->store, &options->fuse, &service->session);
+
+        if (r)
+                return failed("cannot start a session for", service->dir, r);
+        stop_serving(stop, service->store, service->session, service->path, service->dir);
+        r = fs_session_mount(service->session, service->dir);
+        if (r)
+                return failed("cannot mount at", service->dir, r);
+        r = fs_session_run(service->session, on_ready, service);
+        /* after a detach something else may be there by now */
+        if (mount_is_there(service->dir, service->path))
+                fs_session_unmount(service->session);
+        return r ? failed("lost the mount at", service->dir, r) : COMMAND_FINE;
+}
+
+static int close_store(struct service *service)
+{
+        int r = bm_close(service->store);
+
+        if (!r)
+                return COMMAND_FINE;
+        log_message(BM_LOG_ERROR, "the last sync failed, the next mount has to recover: %s",
+                    bm_strerror(r));
+        return COMMAND_ERROR;
+}
+
+int serve(const char *store, const char *dir, struct mount_options *options, struct daemon *daemon)
+{
+        struct service service = {.path = store, .dir = dir, .daemon = daemon};
+        struct stop stop;
+        int code, closed, r;
+
+        fuse_set_log_func(log_fuse);
+        r = stop_init(&stop);
+        if (r)
+                return command_error(store, "cannot start a thread: %s", strerror(-r));
+        code = open_store(&service, options);
+        if (!code) {
+                code = run_session(&service, options, &stop);
+                note_closing(&service);
+        }
+        stop_deinit(&stop);
+        if (service.store) {
+                fs_session_free(service.session);
+                closed = close_store(&service);
+                code = code ? code : closed;
+        }
+        return code;
+}
