@@ -17,8 +17,9 @@
 #include "base/compiler.h"
 #include "base/intmath.h"
 #include "io.h"
+#include "io_allocate.h"
 
-enum { STAT_BLOCK = 512, COPY_BYTES = 64 << 10 };
+enum { STAT_BLOCK = 512 };
 
 /* The result of EXPR, repeated while a signal interrupts it; negative errno. */
 #define retried(expr)                                                                              \
@@ -166,34 +167,6 @@ static int posix_pwrite(const struct bm_io *io, int fd, const void *buf, size_t 
         return r;
 }
 
-/* For filesystems without fallocate: what is there is written onto itself,
- * what is not there as zeros. Nobody else writes the range meanwhile. */
-static int allocate_by_writing(const struct bm_io *io, int fd, uint64_t offset, uint64_t len)
-{
-        bm_autofree uint8_t *buf = malloc(COPY_BYTES);
-        struct bm_io_file file;
-        int r;
-
-        if (!buf)
-                return -ENOMEM;
-        r = posix_stat(io, fd, &file);
-        while (r == 0 && len) {
-                size_t n = bm_min_u64(len, COPY_BYTES);
-
-                if (offset < file.size_bytes) {
-                        n = bm_min_u64(n, file.size_bytes - offset);
-                        r = posix_pread(io, fd, buf, n, offset);
-                } else {
-                        memset(buf, 0, n);
-                }
-                if (r == 0)
-                        r = posix_pwrite(io, fd, buf, n, offset);
-                offset += n;
-                len -= n;
-        }
-        return r;
-}
-
 static int posix_allocate(const struct bm_io *io, int fd, uint64_t offset, uint64_t len)
 {
         int r = check_range(offset, len);
@@ -202,7 +175,7 @@ static int posix_allocate(const struct bm_io *io, int fd, uint64_t offset, uint6
                 return r;
         r = retried(fallocate(fd, 0, (off_t)offset, (off_t)len));
         if (r == -EOPNOTSUPP || r == -ENOSYS)
-                r = allocate_by_writing(io, fd, offset, len);
+                r = bm_io_allocate_by_writing(io, fd, offset, len);
         return r;
 }
 
