@@ -39,12 +39,12 @@ enum {
 };
 
 enum bm_slot_kind { /* 3 bits; 0 is an empty slot */
-        BM_SLOT_EMPTY = 0,
-        BM_SLOT_VALUE = 1,
-        BM_SLOT_LARGE = 2,
-        BM_SLOT_MAP = 3,
-        BM_SLOT_NAME = 4, /* reserved */
-        BM_SLOT_CHUNK = 5,
+                    BM_SLOT_EMPTY = 0,
+                    BM_SLOT_VALUE = 1,
+                    BM_SLOT_LARGE = 2,
+                    BM_SLOT_MAP = 3,
+                    BM_SLOT_NAME = 4, /* reserved */
+                    BM_SLOT_CHUNK = 5,
 };
 
 /* Where a record stands: file id (BM_FILE_ID_BITS) and offset in units (24 bits). */
@@ -61,11 +61,13 @@ struct bm_slot {
 
 struct bm_block; /* a block, loaded or not */
 
-/* Where a slot is; good as long as the lock is held. */
+/* Where a slot is; good until it is erased or the lock is released, whatever
+ * else is inserted. */
 struct bm_place {
         struct bm_block *block;
-        uint32_t slot;   /* number within the block */
-        uint32_t probes; /* lines looked at */
+        uint32_t slot;          /* number within the block; an insertion may move it */
+        uint32_t probes;        /* lines looked at */
+        uint64_t tag, location; /* which it is: the index's */
 };
 
 /* A grown part, prepared aside (index_grow.c). */
@@ -91,8 +93,8 @@ struct bm_index {
         uint8_t skip;          /* hash bits that chose the bucket */
         /* guarded by the bucket's lock */
         uint8_t depth;
-        uint32_t n_blocks; /* chained ones included */
-        uint64_t n_used;   /* slots */
+        uint32_t n_blocks;     /* chained ones included */
+        uint64_t n_used;       /* slots */
         struct bm_block **dir; /* 2^depth; NULL: no block yet (an empty bucket) */
         struct bm_block *dir0; /* the directory of depth 0 stands here */
         /* synchronises itself: NULL, or what the next writer installs */
@@ -116,7 +118,8 @@ int bm_index_find(struct bm_index *ix, uint64_t hash, bm_match_fn match, void *c
 /*
  * Puts a slot for HASH (the caller knows that the key is absent). Exclusive.
  * BM_E_INDEX_NO_SPACE leaves everything as it was; *CAPACITY then is what
- * bm_index_grow wants to hear.
+ * bm_index_grow wants to hear. -EINVAL: a field of SLOT does not fit (an
+ * offset of 2^27 or more, or not in units).
  */
 int bm_index_insert(struct bm_index *ix, uint64_t hash, const struct bm_slot *slot,
                     uint64_t *capacity);
@@ -124,8 +127,9 @@ int bm_index_insert(struct bm_index *ix, uint64_t hash, const struct bm_slot *sl
  * change, so that a log record is only written when its slot is sure. Shared. */
 int bm_index_room(struct bm_index *ix, uint64_t hash, uint64_t *capacity);
 
-void bm_index_set(struct bm_index *ix, const struct bm_place *place, const struct bm_slot *slot); /* exclusive */
-void bm_index_erase(struct bm_index *ix, const struct bm_place *place); /* exclusive */
+void bm_index_set(struct bm_index *ix, struct bm_place *place,
+                  const struct bm_slot *slot);                    /* exclusive */
+void bm_index_erase(struct bm_index *ix, struct bm_place *place); /* exclusive */
 
 /* Growth (index_grow.c) */
 
@@ -167,10 +171,12 @@ uint32_t bm_index_n_rows(const struct bm_index *ix);
  * For each block in the order of the pages table: FN gets the row as it is on disk and,
  * for a block changed since the last checkpoint, its IMAGE (LEN bytes, header
  * with APPLIED and checksum filled in), to write where it likes and note in
- * *ROW, which then counts as its place and the block as clean. IMAGE is NULL for a clean one. Exclusive.
+ * *ROW, which then counts as its place and the block as clean. IMAGE is NULL for a clean one.
+ * Exclusive.
  */
 typedef int (*bm_block_fn)(void *ctx, struct bm_block_row *row, const void *image, size_t len);
-int bm_index_checkpoint(struct bm_index *ix, uint64_t map_id, uint64_t applied, bm_block_fn fn, void *ctx);
+int bm_index_checkpoint(struct bm_index *ix, uint64_t map_id, uint64_t applied, bm_block_fn fn,
+                        void *ctx);
 /* Marks the blocks that stand in FILE_ID as changed, so that the next
  * checkpoint writes them elsewhere. Exclusive; loads them. */
 int bm_index_dirty_file(struct bm_index *ix, uint32_t file_id);
