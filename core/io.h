@@ -43,8 +43,7 @@ struct bm_io_ops {
         int (*space)(const struct bm_io *io, int fd, struct bm_io_space *space);
         /* All LEN bytes, or an error: -EIO where the file ends before. */
         int (*pread)(const struct bm_io *io, int fd, void *buf, size_t len, uint64_t offset);
-        int (*pwrite)(const struct bm_io *io, int fd, const void *buf, size_t len,
-                      uint64_t offset);
+        int (*pwrite)(const struct bm_io *io, int fd, const void *buf, size_t len, uint64_t offset);
         /* Really allocates [offset, offset+len), growing the file. */
         int (*allocate)(const struct bm_io *io, int fd, uint64_t offset, uint64_t len);
         int (*truncate)(const struct bm_io *io, int fd, uint64_t len);
