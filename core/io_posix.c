@@ -18,6 +18,7 @@
 #include "base/intmath.h"
 #include "io.h"
 #include "io_allocate.h"
+#include "io_guard.h"
 
 enum { STAT_BLOCK = 512 };
 
@@ -214,8 +215,7 @@ static int posix_unmap(const struct bm_io *io, void *addr, size_t len)
 static int posix_map_write(const struct bm_io *io, int fd, void *base, uint64_t offset,
                            const void *src, size_t len)
 {
-        memcpy((uint8_t *)base + offset, src, len);
-        return 0;
+        return bm_guarded_copy((uint8_t *)base + offset, src, len);
 }
 
 static int posix_prefault(const struct bm_io *io, int fd, void *base, uint64_t offset, size_t len)
@@ -231,10 +231,7 @@ static int posix_prefault(const struct bm_io *io, int fd, void *base, uint64_t o
         if (errno != EINVAL) /* a kernel before 5.14 does not know it */
                 return -errno;
 #endif
-        /* atomic, for somebody may be writing there; relaxed, for it changes nothing */
-        for (uint64_t at = from; at < to; at += page)
-                __atomic_fetch_or((uint8_t *)base + at, 0, __ATOMIC_RELAXED);
-        return 0;
+        return bm_guarded_touch((uint8_t *)base + from, to - from, page);
 }
 
 static int posix_lock(const struct bm_io *io, int fd, bool exclusive)
