@@ -49,7 +49,7 @@ static const struct bm_record put_record = {
 };
 static const struct bm_record map_record = {
         .type = BM_REC_MAP,
-        .flags = BM_RECF_KNOWN,
+        .flags = BM_RECF_META | BM_RECF_VERSION | BM_RECF_TIME | BM_RECF_DISC,
         .more = true,
         .map_id = 5,
         .record_id = 2,
@@ -257,7 +257,7 @@ static void bad_fields_are_refused(void **state)
         refused(&put_record, 7, 0xf6); /* type 15 */
         refused(&put_record, 8, 0);    /* no key */
         refused(&put_record, 8, 13);   /* a key longer than what is there */
-        refused(&put_record, 9, 16);   /* unknown flag */
+        refused(&put_record, 9, 128);  /* unknown flag */
         refused(&put_record, 9, 1);    /* a meta longer than what is there */
         refused(&put_record, 26, 1);   /* padding that is not zero */
         refused(&put_record, 31, 0x80);
