@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* What the command asks of the daemon; see ioctl.h. */
+#include "ioctl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs.h"
+#include "ops.h"
+#include "reply.h"
+
+static struct fs_ioc_grow grow_info(const struct bm_grow_stats *stats)
+{
+        return (struct fs_ioc_grow){
+                .resizes = stats->resizes,
+                .failed_resizes = stats->failed_resizes,
+                .max_size = stats->max_size,
+                .resize_us = stats->resize_us,
+                .longest_us = stats->longest_us,
+                .new_file_us = stats->new_file_us,
+                .flush_file_us = stats->flush_file_us,
+                .mmap_us = stats->mmap_us,
+                .file_count = stats->file_count,
+                .total_file_size = stats->total_file_size,
+        };
+}
+
+static void fill_info(struct fs *fs, const struct bm_stats *stats, struct fs_ioc_info *info)
+{
+        *info = (struct fs_ioc_info){
+                .format_major = stats->format_major,
+                .format_minor = stats->format_minor,
+                .created_ns = stats->created_ns,
+                .n_drives = stats->n_drives,
+                .n_buckets = stats->n_buckets,
+                .max_search = stats->max_search,
+                .pid = (uint32_t)getpid(),
+                .keys = stats->keys,
+                .maps = stats->maps,
+                .value_bytes = stats->value_bytes,
+                .disk_bytes = stats->disk_bytes,
+                .reclaimable_bytes = stats->reclaimable_bytes,
+                .live_bytes = stats->live_bytes,
+                .segments = stats->segments,
+                .segment_bytes = stats->segment_bytes,
+                .index_bytes = stats->index_bytes,
+                .index_slots = stats->index_slots,
+                .index_used = stats->index_used,
+                .index_splits = stats->index_splits,
+                .index_grows = stats->index_grows,
+                .longest_probe = stats->longest_probe,
+                .find_entry_us = stats->find_entry_us,
+                .index = grow_info(&stats->index),
+                .data = grow_info(&stats->data),
+                .log_bytes = stats->log_bytes,
+                .syncs = stats->syncs,
+                .checkpoints = stats->checkpoints,
+                .compacted_bytes = stats->compacted_bytes,
+                .replayed_records = stats->replayed_records,
+                .replay_bytes = stats->replay_bytes,
+                .n_inodes = fs_inodes_count(fs->inodes),
+                .read_only = stats->read_only,
+                .clean_open = stats->clean_open,
+        };
+        memcpy(info->uuid, stats->uuid, sizeof(info->uuid));
+        if (fs->store_path && strlen(fs->store_path) < sizeof(info->store_path))
+                strcpy(info->store_path, fs->store_path);
+}
+
+static void reply_info(fuse_req_t req, size_t out_size)
+{
+        struct fs *fs = fs_of(req);
+        struct fs_ioc_info info;
+        struct bm_stats stats;
+        int result = out_size < sizeof(info) ? -EINVAL : 0;
+
+        if (!result)
+                result = fs->backend.stats(fs->backend.ctx, &stats);
+        if (result) {
+                fs_reply(req, result);
+                return;
+        }
+        fill_info(fs, &stats, &info);
+        fuse_reply_ioctl(req, 0, &info, sizeof(info));
+}
+
+struct sync_call {
+        struct backend_call call;
+        struct fs *fs;
+        fuse_req_t req;
+};
+
+static void synced(struct backend_call *call, int result)
+{
+        struct sync_call *sync = (struct sync_call *)call;
+        struct fs *fs = sync->fs;
+
+        if (result)
+                fs_reply(sync->req, result);
+        else
+                fuse_reply_ioctl(sync->req, 0, NULL, 0);
+        free(sync);
+        fs_answer_given(fs);
+}
+
+static void start_sync(fuse_req_t req)
+{
+        struct fs *fs = fs_of(req);
+        struct sync_call *sync = malloc(sizeof(*sync));
+        int result;
+
+        if (!sync) {
+                fs_reply(req, -ENOMEM);
+                return;
+        }
+        *sync = (struct sync_call){.call.done = synced, .fs = fs, .req = req};
+        fs_answer_due(fs);
+        result = fs->backend.flush(fs->backend.ctx, &sync->call);
+        if (result != BACKEND_LATER)
+                synced(&sync->call, result);
+}
+
+void fs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi,
+                 unsigned flags, const void *in, size_t in_size, size_t out_size)
+{
+        uid_t caller = fuse_req_ctx(req)->uid;
+
+        if (ino != FS_ROOT_ID || (cmd != FS_IOC_INFO && cmd != FS_IOC_SYNC))
+                fs_reply(req, -ENOTTY);
+        else if (caller != 0 && caller != fs_of(req)->owner)
+                fs_reply(req, -EPERM);
+        else if (cmd == FS_IOC_INFO)
+                reply_info(req, out_size);
+        else
+                start_sync(req);
+}
