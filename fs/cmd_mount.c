@@ -44,12 +44,12 @@ static const char doc[] =
         "  nocreate             do not create a store\n"
         "  allow_other          let other users in; the kernel checks permissions\n"
         "  nopermcheck          no permission checks on a private mount\n"
-        "  unlink=delete|guard  guard: a file whose count is above 1 cannot be removed\n"
+        "  unlink=delete|guard  guard: a file with a count above 1 stays (EBUSY)\n"
         "  list_counts          listxattr shows user.bucketmap.refcount\n"
         "  commit=SECONDS       longest time until a change is durable (5)\n"
-        "  buckets=N            buckets of the root map, a power of two, at creation (16)\n"
-        "  max_search=N         slots that a probe looks at, at creation (32)\n"
-        "and those of FUSE and mount(8): allow_root, auto_unmount, noexec, nofail ...";
+        "  buckets=N            at creation: buckets of the root map (16)\n"
+        "  max_search=N         at creation: slots that a probe looks at (32)\n"
+        "and those of FUSE and of mount(8): allow_root, auto_unmount, noexec, nofail ...";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -136,10 +136,16 @@ static int check_dir(const struct request *request)
 
 static int check_fuse(void)
 {
-        if (!access(FUSE_DEVICE, F_OK))
+        int error;
+
+        if (!access(FUSE_DEVICE, R_OK | W_OK))
                 return COMMAND_FINE;
-        command_error(FUSE_DEVICE, "%s", strerror(errno));
-        command_hint("modprobe fuse loads it; a container has to be given it");
+        error = errno;
+        command_error(FUSE_DEVICE, "cannot mount: %s", strerror(error));
+        if (error == EACCES)
+                command_hint("root can open it to all users: chmod 666 %s", FUSE_DEVICE);
+        else
+                command_hint("root can load it: modprobe fuse; a container has to be given it");
         return COMMAND_ERROR;
 }
 
