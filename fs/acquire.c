@@ -84,6 +84,21 @@ static bool nothing_there(int result)
         return result == -ENOENT || result == BM_E_NOT_A_STORE;
 }
 
+/* Whether a store is there now, free or not. */
+static bool made_meanwhile(const char *path, const struct bm_config *config)
+{
+        struct bm_config reader = *config;
+        struct bm_store *store;
+        int r;
+
+        reader.read_only = true;
+        reader.log = NULL;
+        r = bm_open(path, &reader, &store);
+        if (!r)
+                bm_close(store);
+        return !nothing_there(r);
+}
+
 int acquire_store(const char *path, const struct bm_config *config, bool may_create,
                   struct bm_store **storep)
 {
@@ -107,14 +122,16 @@ int acquire_store(const char *path, const struct bm_config *config, bool may_cre
                 }
                 if (!may_create || !nothing_there(r))
                         break;
+                may_create = false;
                 r = bm_create(path, config);
-                /* somebody else may have made it just now */
+                /* it may be that somebody else has made it just now */
+                if (r == BM_E_NOT_EMPTY_DIR && made_meanwhile(path, config))
+                        continue;
                 if (r) {
                         what = "cannot create";
                         break;
                 }
                 command_error(path, "created");
-                may_create = false;
         }
         if (!r)
                 return COMMAND_FINE;

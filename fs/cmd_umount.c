@@ -11,6 +11,7 @@
 #include "path.h"
 #include "storelock.h"
 #include "unmount.h"
+#include "users.h"
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -46,6 +47,18 @@ static int wait_for_daemon(const char *store, struct wait *wait)
                              strerror(-r));
 }
 
+static int busy(const char *dir)
+{
+        char users[256];
+
+        command_error(dir, "busy; nothing changed");
+        if (mount_users(dir, users, sizeof(users)))
+                command_hint("used by %s", users);
+        else
+                command_hint("a file in it is open, or it is somebody's working directory");
+        return COMMAND_ERROR;
+}
+
 static int unmount(const char *dir, const char *store)
 {
         struct wait wait = {.fd = store_lock_open(store)};
@@ -60,8 +73,7 @@ static int unmount(const char *dir, const char *store)
         }
         r = unmount_dir(dir, false, why);
         if (r == -EBUSY) {
-                code = command_error(dir, "busy; nothing changed");
-                command_hint("a file in it is open, or it is somebody's working directory");
+                code = busy(dir);
         } else if (r) {
                 code = command_error(dir, "cannot unmount: %s", why);
         } else {

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include "users.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "path.h"
+
+static bool leads_into(int process, const char *link, const char *dir)
+{
+        char path[PATH_MAX];
+        ssize_t len = readlinkat(process, link, path, sizeof(path) - 1);
+
+        if (len < 0)
+                return false;
+        path[len] = '\0';
+        return path_is_within(path, dir);
+}
+
+static bool has_open_file(int process, const char *dir)
+{
+        int fd = openat(process, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct dirent *entry;
+        bool found = false;
+        DIR *files;
+
+        if (fd < 0)
+                return false;
+        files = fdopendir(fd);
+        if (!files) {
+                close(fd);
+                return false;
+        }
+        while (!found && (entry = readdir(files)))
+                found = leads_into(fd, entry->d_name, dir);
+        closedir(files);
+        return found;
+}
+
+static bool uses(int process, const char *dir)
+{
+        return leads_into(process, "cwd", dir) || leads_into(process, "root", dir) ||
+               leads_into(process, "exe", dir) || has_open_file(process, dir);
+}
+
+static void append(char *text, size_t size, const char *pid, int process)
+{
+        char name[64] = "";
+        size_t len = strlen(text);
+        int fd = openat(process, "comm", O_RDONLY | O_CLOEXEC);
+
+        if (fd >= 0) {
+                ssize_t n = read(fd, name, sizeof(name) - 1);
+
+                name[n < 0 ? 0 : n] = '\0';
+                name[strcspn(name, "\n")] = '\0';
+                close(fd);
+        }
+        /* room for the dots stays */
+        if (size - len > strlen(pid) + strlen(name) + sizeof(", process  (), ..."))
+                snprintf(text + len, size - len, "%sprocess %s (%s)", len ? ", " : "", pid, name);
+        else if (size - len > sizeof(", ...") && (len < 3 || strcmp(text + len - 3, "...") != 0))
+                snprintf(text + len, size - len, ", ...");
+}
+
+size_t mount_users(const char *dir, char *text, size_t size)
+{
+        DIR *proc = opendir("/proc");
+        struct dirent *entry;
+        size_t n = 0;
+
+        *text = '\0';
+        if (!proc)
+                return 0;
+        while ((entry = readdir(proc))) {
+                int process;
+
+                if (!isdigit((unsigned char)entry->d_name[0]))
+                        continue;
+                process = openat(dirfd(proc), entry->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+                if (process < 0)
+                        continue;
+                if (uses(process, dir)) {
+                        append(text, size, entry->d_name, process);
+                        n++;
+                }
+                close(process);
+        }
+        closedir(proc);
+        return n;
+}

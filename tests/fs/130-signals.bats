@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+# SIGTERM, SIGINT and SIGHUP end a daemon without losing anything.
+load ../lib/bucketmap
+
+@test "SIGTERM, SIGINT and SIGHUP unmount" {
+        require_fuse
+        local signal pid
+        for signal in TERM INT HUP; do
+                mount_store
+                echo "$signal" >"$MNT/$signal"
+                pid=$(daemon_pid)
+                kill -s "$signal" "$pid"
+                wait_until process_gone "$pid"
+                ! is_mounted "$MNT"
+        done
+        check_store
+        mount_store
+        assert_equal "$(cat "$MNT"/* | sort | xargs)" "HUP INT TERM"
+}
+
+@test "in the foreground the exit code is 0" {
+        require_fuse
+        mount_foreground
+        echo 1 >"$MNT/a"
+        kill -s INT "$daemon"
+        wait "$daemon"
+        ! is_mounted "$MNT"
+        check_store
+}
+
+@test "busy: detached at once, served until the last user leaves" {
+        require_fuse
+        local pid
+        mount_store
+        echo one >"$MNT/a"
+        pid=$(daemon_pid)
+        exec 7<>"$MNT/a" 8<"$MNT"
+        kill -s TERM "$pid"
+        not_mounted() { ! is_mounted "$MNT"; }
+        wait_until not_mounted
+        # still served: what is read, written and made through what was open
+        assert_equal "$(cat <&7)" one
+        echo two >&7
+        echo three >/proc/self/fd/8/b
+        assert_equal "$(cat /proc/self/fd/8/b)" three
+        ! process_gone "$pid"
+        exec 7>&-
+        ! process_gone "$pid"
+        exec 8<&-
+        wait_until process_gone "$pid"
+        check_store
+        mount_store
+        assert_equal "$(cat "$MNT/a" "$MNT/b" | xargs)" "one two three"
+}
+
+@test "a second signal ends it, after a sync" {
+        require_fuse
+        local pid
+        mount_store
+        echo one >"$MNT/a"
+        pid=$(daemon_pid)
+        exec 7<"$MNT/a"
+        kill -s TERM "$pid"
+        not_mounted() { ! is_mounted "$MNT"; }
+        wait_until not_mounted
+        ! process_gone "$pid"
+        kill -s TERM "$pid"
+        wait_until process_gone "$pid"
+        run_cmd -1 cat /proc/self/fd/7 7<&7
+        exec 7<&-
+        check_store
+        mount_store
+        assert_equal "$(cat "$MNT/a")" one
+}
+
+@test "what was mounted over it meanwhile is not taken away" {
+        require_fuse
+        require_root
+        local pid
+        mount_store
+        pid=$(daemon_pid)
+        mount -t tmpfs none "$MNT"
+        echo 1 >"$MNT/of-tmpfs"
+        kill -s TERM "$pid"
+        kill -s TERM "$pid"
+        wait_until process_gone "$pid"
+        assert_equal "$(cat "$MNT/of-tmpfs")" 1
+        umount "$MNT"
+}

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+# check: clean stores pass, damaged keys are named, nothing is written.
+load ../lib/bucketmap
+
+tree_sum() {
+        (cd "$STORE" && find . -type f -exec sha256sum {} + | sort && find . -printf '%p %s %T@\n' | sort) | sha256sum
+}
+
+# damage TEXT: flips a bit of each place in the store where TEXT stands
+damage() {
+        local file offset
+        while IFS=: read -r file offset _; do
+                printf '\377' | dd of="$file" bs=1 seek="$offset" conv=notrunc status=none
+        done < <(LC_ALL=C grep -robUaF -- "$1" "$STORE")
+}
+
+@test "a clean store, closed and killed" {
+        require_fuse
+        local before
+        mount_store
+        for i in {1..200}; do
+                echo "value $i" >"$MNT/key$i"
+        done
+        rm "$MNT"/key1?
+        mkdir "$MNT/dir"
+        head -c 300000 /dev/urandom >"$MNT/dir/large"
+        umount_store
+        before=$(tree_sum)
+        check_store
+        assert_equal "$stdout" ""
+        assert_equal "$(tree_sum)" "$before"
+        mount_store
+        echo 1 >"$MNT/more"
+        kill_daemon
+        before=$(tree_sum)
+        check_store
+        assert_equal "$(tree_sum)" "$before"
+}
+
+@test "each damaged key is named, quoted for the shell, exit code 1; nothing is written" {
+        require_fuse
+        local before name odd=$'it\'s a\nkey'
+        mount_store
+        mkdir -p "$MNT/some dir"
+        printf 'the-first-marked-value' >"$MNT/plain"
+        printf 'the-other-marked-value' >"$MNT/some dir/$odd"
+        printf 'left alone' >"$MNT/good"
+        umount_store
+        damage the-first-marked-value
+        damage the-other-marked-value
+        before=$(tree_sum)
+        run_bm -1 check "$STORE"
+        assert_equal "$(tree_sum)" "$before"
+        grep -q '^plain: ' <<<"$stdout"
+        # the name comes back through a shell
+        name=$(sed -n "s/^\(\$'some dir.*'\): .*/\1/p" <<<"$stdout")
+        eval "name=$name"
+        assert_equal "$name" "some dir/$odd"
+        ! grep -q good <<<"$stdout"
+        [[ $stderr = "bucketmap: $STORE: damaged in 2 places" ]]
+}
+
+@test "a damaged key reads as an error, the rest as ever" {
+        require_fuse
+        mount_store
+        printf 'the-first-marked-value' >"$MNT/bad"
+        printf 'left alone' >"$MNT/good"
+        umount_store
+        damage the-first-marked-value
+        mount_store
+        run_cmd -1 cat "$MNT/bad"
+        [[ $stderr = *"Input/output error"* ]]
+        assert_equal "$(cat "$MNT/good")" "left alone"
+}
+
+@test "a store without its superblock is not taken for an empty place" {
+        require_fuse
+        mount_store
+        echo 1 >"$MNT/a"
+        umount_store
+        dd if=/dev/zero of="$STORE/superblock" bs=8192 count=1 conv=notrunc status=none
+        run_bm -any mount "$STORE" "$MNT"
+        [[ $status = [12] ]]
+        ! is_mounted "$MNT"
+        run_bm -any check "$STORE"
+        [[ $status = [12] ]]
+}
+
+@test "a newer format is refused, and named" {
+        run_bm create "$STORE"
+        # the major version follows the magic, in both copies
+        local at
+        for at in 8 4104; do
+                printf '\377' | dd of="$STORE/superblock" bs=1 seek="$at" conv=notrunc status=none
+        done
+        run_bm -2 check "$STORE"
+        [[ $stderr = *newer* ]]
+        run_bm -2 info "$STORE"
+        run_bm -2 mount "$STORE" "$MNT"
+        ! is_mounted "$MNT"
+}
+
+@test "what cannot be read at all is exit code 2" {
+        require_ordinary_user
+        require_fuse
+        mount_store
+        echo 1 >"$MNT/a"
+        umount_store
+        chmod 0 "$STORE"/segments/*
+        run_bm -2 check "$STORE"
+        chmod 600 "$STORE"/segments/*
+        check_store
+}
