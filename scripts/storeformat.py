@@ -15,7 +15,7 @@ KINDS = {1: "log", 2: "cold", 3: "index"}
 TYPES = {1: "PUT", 2: "DEL", 3: "COUNT", 4: "MAP", 5: "HEAD", 6: "CHUNK", 7: "DELTA", 8: "NAME",
          9: "INODE", 10: "SYNC", 11: "SEAL", 12: "PAD", 13: "EXT"}
 SLOT_KINDS = {1: "PUT", 2: "HEAD", 3: "MAP", 5: "CHUNK"}
-META, VERSION, TIME, DISC = 1, 2, 4, 8
+META, VERSION, TIME, DISC = 1, 2, 4, 8  # and 16, MOVED, which no reader needs
 TOP, MAP_ROOT, CHUNKS, ORPHANS = 1, 2, 4, 6
 POS_BITS, CHUNK, RECORD_MAX = 27, 32768, 245760
 COUNT_OVERFLOW = (1 << 20) - 1
@@ -105,7 +105,7 @@ def record_at(segment, at):
     check, word, key_len, flags = struct.unpack_from("<IIBB", data, at)
     length, pad, more, kind = (word & 0xffffff) * 8, word >> 24 & 7, word >> 27 & 1, word >> 28
     need(16 <= length <= RECORD_MAX and at + length <= len(data), where + ": length")
-    need(kind in TYPES and flags < 16, where + ": type or flags")
+    need(kind in TYPES and flags < 32, where + ": type or flags")
     HASHES.check(data[at + 4:at + length], check, where, segment.salt + at, 0xffffffff)
     end = at + length - pad
     need(not any(data[end:at + length]), where + ": padding")
