@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 #include "bucketmap.h"
-#include "compat.h"
+#include "fuse_api.h"
 
 /*
  * STORE stands in every message and must stay for good. CHATTY shows

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "compat.h"
+#include "fuse_api.h"
 #include "session.h"
 
 struct mount_options {

@@ -15,7 +15,6 @@
 #include "command.h"
 #include "daemon.h"
 #include "log.h"
-#include "mountinfo.h"
 #include "options.h"
 #include "session.h"
 #include "stop.h"
@@ -91,9 +90,7 @@ static int run_session(struct service *service, struct mount_options *options, s
         if (r)
                 return failed("cannot mount at", service->dir, r);
         r = fs_session_run(service->session, on_ready, service);
-        /* after a detach something else may be there by now */
-        if (mount_is_there(service->dir, service->path))
-                fs_session_unmount(service->session);
+        fs_session_unmount(service->session);
         return r ? failed("lost the mount at", service->dir, r) : COMMAND_FINE;
 }
 

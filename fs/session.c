@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -22,6 +23,7 @@
 
 #include "content_hash.h"
 #include "fs.h"
+#include "mountinfo.h"
 #include "ops.h"
 
 /* The kernel hands out work in turn to threads with a channel of their own:
@@ -309,11 +311,38 @@ void fs_session_exit(struct fs_session *session)
         }
 }
 
+/*
+ * The mount lives on, but something else is seen at its place: it was detached
+ * while in use, or mounted over. libfuse would unmount that other thing.
+ */
+static bool alive_elsewhere(const struct fs_session *session)
+{
+        struct pollfd device = {.fd = fuse_session_fd(session->fuse)};
+        bool ended = poll(&device, 1, 0) == 1 && device.revents & POLLERR;
+
+        return !ended && session->fs.store_path &&
+               !mount_is_there(session->dir, session->fs.store_path);
+}
+
+/* Ends the connection and with it every wait for an answer; libfuse keeps a descriptor to close. */
+static void sever(struct fs_session *session)
+{
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+        if (null < 0)
+                return;
+        dup3(null, fuse_session_fd(session->fuse), O_CLOEXEC);
+        close(null);
+}
+
 void fs_session_unmount(struct fs_session *session)
 {
         if (!session->dir)
                 return;
-        fuse_session_unmount(session->fuse);
+        if (alive_elsewhere(session))
+                sever(session);
+        else
+                fuse_session_unmount(session->fuse);
         /* it waited for a mount that is gone now */
         if (session->ready_started)
                 pthread_join(session->ready_thread, NULL);

@@ -50,7 +50,7 @@ int fs_session_run(struct fs_session *session, void (*ready)(void *ctx), void *c
 /* Makes run return as soon as its threads notice; may be called from any thread. */
 void fs_session_exit(struct fs_session *session);
 
-/* Detaches it from the directory, if it still is mounted. */
+/* Detaches it from the directory, if it still is seen there, and ends the connection. */
 void fs_session_unmount(struct fs_session *session);
 
 /* NULL is allowed; returns NULL. */

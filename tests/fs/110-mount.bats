@@ -11,7 +11,7 @@ refused() {
         shift 2
         run_bm "-$code" mount "$@"
         [[ $stderr = *"$wanted"* ]] || fail "wanted: $wanted"
-        ! is_mounted "$MNT"
+        refute is_mounted "$MNT"
 }
 
 @test "mount makes the store, says so, and returns when it can be used" {
@@ -174,7 +174,7 @@ refused() {
         assert_equal "$(cat "$MNT/a")" 1
         assert_equal "$(findmnt -rn -o TARGET --mountpoint "$MNT" | wc -l)" 1
         umount_store
-        ! is_mounted "$MNT"
+        refute is_mounted "$MNT"
 }
 
 @test "-f stays in the foreground, with messages on stderr" {

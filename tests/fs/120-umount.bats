@@ -12,11 +12,11 @@ lock_is_free() {
         echo 1 >"$MNT/a"
         local pid
         pid=$(daemon_pid)
-        ! lock_is_free
+        refute lock_is_free
         umount_store
         lock_is_free
         assert_equal "$output" ""
-        ! is_mounted "$MNT"
+        refute is_mounted "$MNT"
         check_store
         wait_until process_gone "$pid"
 }
@@ -81,7 +81,7 @@ lock_is_free() {
         fusermount3 -uz "$MNT"
         "$BUCKETMAP" mount "$STORE" "$MNT" >waiting.log 2>&1 7<&- 3>&- &
         wait_until grep -q "$STORE: waiting for process $pid" waiting.log
-        ! is_mounted "$MNT"
+        refute is_mounted "$MNT"
         assert_equal "$(cat <&7)" 1
         exec 7<&-
         wait $!
@@ -111,7 +111,7 @@ lock_is_free() {
         mount_store
         kill_daemon
         umount_store
-        ! is_mounted "$MNT"
+        refute is_mounted "$MNT"
         mount_store
 }
 

@@ -11,7 +11,7 @@ load ../lib/bucketmap
                 pid=$(daemon_pid)
                 kill -s "$signal" "$pid"
                 wait_until process_gone "$pid"
-                ! is_mounted "$MNT"
+                refute is_mounted "$MNT"
         done
         check_store
         mount_store
@@ -24,7 +24,7 @@ load ../lib/bucketmap
         echo 1 >"$MNT/a"
         kill -s INT "$daemon"
         wait "$daemon"
-        ! is_mounted "$MNT"
+        refute is_mounted "$MNT"
         check_store
 }
 
@@ -43,9 +43,9 @@ load ../lib/bucketmap
         echo two >&7
         echo three >/proc/self/fd/8/b
         assert_equal "$(cat /proc/self/fd/8/b)" three
-        ! process_gone "$pid"
+        refute process_gone "$pid"
         exec 7>&-
-        ! process_gone "$pid"
+        refute process_gone "$pid"
         exec 8<&-
         wait_until process_gone "$pid"
         check_store
@@ -63,7 +63,7 @@ load ../lib/bucketmap
         kill -s TERM "$pid"
         not_mounted() { ! is_mounted "$MNT"; }
         wait_until not_mounted
-        ! process_gone "$pid"
+        refute process_gone "$pid"
         kill -s TERM "$pid"
         wait_until process_gone "$pid"
         run_cmd -1 cat /proc/self/fd/7 7<&7

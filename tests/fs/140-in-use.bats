@@ -18,7 +18,7 @@ in_use() {
         in_use mount "$STORE" "$MNT"
         in_use mount -o ro "$STORE" "$SCRATCH/second"
         in_use check "$STORE"
-        ! is_mounted "$SCRATCH/second"
+        refute is_mounted "$SCRATCH/second"
         assert_equal "$(findmnt -rn -o TARGET --mountpoint "$MNT" | wc -l)" 1
 }
 

@@ -56,7 +56,7 @@ damage() {
         name=$(sed -n "s/^\(\$'some dir.*'\): .*/\1/p" <<<"$stdout")
         eval "name=$name"
         assert_equal "$name" "some dir/$odd"
-        ! grep -q good <<<"$stdout"
+        refute grep -q good <<<"$stdout"
         [[ $stderr = "bucketmap: $STORE: damaged in 2 places" ]]
 }
 
@@ -81,7 +81,7 @@ damage() {
         dd if=/dev/zero of="$STORE/superblock" bs=8192 count=1 conv=notrunc status=none
         run_bm -any mount "$STORE" "$MNT"
         [[ $status = [12] ]]
-        ! is_mounted "$MNT"
+        refute is_mounted "$MNT"
         run_bm -any check "$STORE"
         [[ $status = [12] ]]
 }
@@ -97,7 +97,7 @@ damage() {
         [[ $stderr = *newer* ]]
         run_bm -2 info "$STORE"
         run_bm -2 mount "$STORE" "$MNT"
-        ! is_mounted "$MNT"
+        refute is_mounted "$MNT"
 }
 
 @test "what cannot be read at all is exit code 2" {

@@ -39,7 +39,7 @@ checkout() {
         [[ $stdout = *"is mounted at $SCRATCH/new dir already."* ]]
         run_cmd bash -e -c "$commands"
         [[ $stdout = *hello* && $stdout = *'user.bucketmap.refcount="2"'* ]]
-        ! is_mounted "$SCRATCH/new dir"
+        refute is_mounted "$SCRATCH/new dir"
         # with a store of one's own choice, from elsewhere, and after a kill
         mkdir elsewhere
         cd elsewhere
@@ -72,7 +72,7 @@ checkout() {
         echo 'broken here' >>src/fs/main.c
         run_cmd -2 src/scripts/quickstart "$MNT"
         [[ $stderr = *"main.c"*"error"* && $stderr = *"quickstart: the build failed"* ]]
-        ! is_mounted "$MNT"
+        refute is_mounted "$MNT"
 }
 
 @test "without root and with something missing: the command, and exit code 2" {
