@@ -18,7 +18,7 @@ static int resolve_parent(char *path, char **absolute)
                 path[--len] = '\0';
         slash = strrchr(path, '/');
         name = slash ? slash + 1 : path;
-        if (!strcmp(name, ".") || !strcmp(name, ".."))
+        if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
                 return -ENOENT;
         if (!slash)
                 parent = realpath(".", NULL);

@@ -53,8 +53,11 @@ static void append(char *text, size_t size, const char *pid, int process)
 {
         char name[64] = "";
         size_t len = strlen(text);
-        int fd = openat(process, "comm", O_RDONLY | O_CLOEXEC);
+        int fd;
 
+        if (len >= 3 && !strcmp(text + len - 3, "..."))
+                return;
+        fd = openat(process, "comm", O_RDONLY | O_CLOEXEC);
         if (fd >= 0) {
                 ssize_t n = read(fd, name, sizeof(name) - 1);
 
@@ -65,7 +68,7 @@ static void append(char *text, size_t size, const char *pid, int process)
         /* room for the dots stays */
         if (size - len > strlen(pid) + strlen(name) + sizeof(", process  (), ..."))
                 snprintf(text + len, size - len, "%sprocess %s (%s)", len ? ", " : "", pid, name);
-        else if (size - len > sizeof(", ...") && (len < 3 || strcmp(text + len - 3, "...") != 0))
+        else if (size - len > sizeof(", ..."))
                 snprintf(text + len, size - len, ", ...");
 }
 

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* fs/users: which processes use a directory. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "users.h"
+
+static char dir[] = "/tmp/bucketmap-users.XXXXXX";
+
+static int make(void **state)
+{
+        return mkdtemp(dir) ? 0 : -1;
+}
+
+static int drop(void **state)
+{
+        return rmdir(dir);
+}
+
+static void nobody(void **state)
+{
+        char text[256];
+
+        assert_int_equal(mount_users(dir, text, sizeof(text)), 0);
+        assert_string_equal(text, "");
+}
+
+static void an_open_file_and_a_working_directory(void **state)
+{
+        char text[256], wanted[64];
+        int fd = open(dir, O_RDONLY);
+
+        snprintf(wanted, sizeof(wanted), "process %d (test-users)", (int)getpid());
+        assert_true(fd >= 0);
+        assert_int_equal(mount_users(dir, text, sizeof(text)), 1);
+        assert_string_equal(text, wanted);
+        close(fd);
+        assert_int_equal(chdir(dir), 0);
+        assert_int_equal(mount_users(dir, text, sizeof(text)), 1);
+        assert_string_equal(text, wanted);
+        assert_int_equal(chdir("/"), 0);
+}
+
+static void more_than_fit(void **state)
+{
+        char text[64];
+
+        /* every process that we may look into is below / */
+        assert_true(mount_users("/", text, 8) >= 1);
+        assert_true(strlen(text) < 8);
+        assert_true(mount_users("/", text, sizeof(text)) >= 1);
+        assert_true(strlen(text) < sizeof(text));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(nobody),
+                cmocka_unit_test(an_open_file_and_a_working_directory),
+                cmocka_unit_test(more_than_fit),
+        };
+
+        return cmocka_run_group_tests(tests, make, drop);
+}
