@@ -39,6 +39,23 @@ void bm_index_account(struct bm_index *ix, const struct bm_block *block, int way
         }
 }
 
+struct bm_entry_words *bm_part_copy(const struct bm_block *a, const struct bm_block *b, size_t *n)
+{
+        const struct bm_block *const parts[] = {a, b};
+        struct bm_entry_words *out;
+
+        *n = bm_part_live(a) + bm_part_live(b);
+        out = malloc((*n ? *n : 1) * sizeof(*out));
+        *n = 0;
+        for (size_t i = 0; i < bm_array_size(parts) && out; i++) {
+                for (const struct bm_block *block = parts[i]; block; block = block->chain) {
+                        bm_block_copy(block, out + *n);
+                        *n += block->live;
+                }
+        }
+        return out;
+}
+
 void bm_index_clear(struct bm_index *ix)
 {
         size_t n = bm_index_dir_len(ix);

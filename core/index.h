@@ -147,6 +147,17 @@ bool add_reallocation(struct bm_index *ix, struct Reallocated *grown);
 /* Takes what is parked, or NULL. */
 struct Reallocated *get_reallocated(struct bm_index *ix);
 
+/* Shrinking (index_shrink.c) */
+
+/*
+ * Gives back what erased keys left behind: shrinks and merges sparse blocks
+ * that are in memory, at most MAX of them, so that the caller can let others
+ * in between (true: there is more). Exclusive; not between bm_index_n_rows
+ * and bm_index_checkpoint, and not during replay. Keeps what is there for
+ * anticipated keys.
+ */
+bool bm_index_shrink(struct bm_index *ix, unsigned max);
+
 /* Walking */
 
 /* One slot of a listing: the hash as far as the index knows it. */

@@ -280,6 +280,16 @@ __attribute__((hot)) void bm_block_place(struct bm_block *block, const struct bm
         changed(block);
 }
 
+bool bm_block_put(struct bm_block *block, const struct bm_entry_words *words, uint32_t window_lines)
+{
+        struct bm_vacancy vacancy;
+
+        if (!bm_block_room(block, words->tag & BM_TAG_MASK, window_lines, &vacancy))
+                return false;
+        bm_block_place(block, words, &vacancy);
+        return true;
+}
+
 void bm_block_pass(struct bm_block *block, uint64_t tag, uint32_t window_lines, int way)
 {
         uint8_t *image = bm_block_image(block);

@@ -193,6 +193,9 @@ bool bm_block_room(const struct bm_block *block, uint64_t tag, uint32_t window_l
 /* Makes the moves, and fills the slot that bm_block_room found. */
 void bm_block_place(struct bm_block *block, const struct bm_entry_words *words,
                     const struct bm_vacancy *vacancy);
+/* Both; false if there is no room. */
+bool bm_block_put(struct bm_block *block, const struct bm_entry_words *words,
+                  uint32_t window_lines);
 /* Notes that an entry found no room here and went on to the chain, or (WAY
  * -1) that it left there. */
 void bm_block_pass(struct bm_block *block, uint64_t tag, uint32_t window_lines, int way);

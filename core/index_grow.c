@@ -123,17 +123,6 @@ static int add_part(struct Reallocated *grown, struct bm_block *block)
         return 0;
 }
 
-/* False if the block has no room for the entry. */
-static bool put(const struct layout *l, struct bm_block *block, const struct bm_entry_words *entry)
-{
-        struct bm_vacancy vacancy;
-
-        if (!bm_block_room(block, entry->tag & BM_TAG_MASK, l->ix->window_lines, &vacancy))
-                return false;
-        bm_block_place(block, entry, &vacancy);
-        return true;
-}
-
 /* All KEYS in one block of LINES, with room for what asked. *FITS says whether
  * that was possible. */
 static int lay_single(struct layout *l, const struct keys *k, uint32_t lines, bool *fits)
@@ -146,7 +135,7 @@ static int lay_single(struct layout *l, const struct keys *k, uint32_t lines, bo
         *fits = false;
         if (!block)
                 return -ENOMEM;
-        while (i < k->n && put(l, block, &k->at[i]))
+        while (i < k->n && bm_block_put(block, &k->at[i], l->ix->window_lines))
                 i++;
         if (i == k->n && (!wants_room(l, k) ||
                           bm_block_room(block, l->grown->tag, l->ix->window_lines, &vacancy)))
@@ -171,7 +160,7 @@ static int lay_chained(struct layout *l, const struct keys *k)
         if (!head)
                 return -ENOMEM;
         for (size_t i = 0; i < k->n; i++) {
-                if (put(l, head, &k->at[i]))
+                if (bm_block_put(head, &k->at[i], l->ix->window_lines))
                         continue;
                 bm_block_pass(head, k->at[i].tag & BM_TAG_MASK, l->ix->window_lines, +1);
                 k->at[left++] = k->at[i];
@@ -189,7 +178,7 @@ static int lay_chained(struct layout *l, const struct keys *k)
                 block->chained = true;
                 tail->chain = block;
                 tail = block;
-                while (at < left && put(l, block, &k->at[at]))
+                while (at < left && bm_block_put(block, &k->at[at], l->ix->window_lines))
                         at++;
                 if (at < left)
                         bm_block_pass_many(block, left - at);
@@ -258,26 +247,6 @@ static int lay_out(struct layout *l, const struct keys *k)
         return k->depth < l->depth_limit ? lay_split(l, k) : lay_chained(l, k);
 }
 
-/* Everything that stands in the part, in one array: *N of them. */
-static struct bm_entry_words *copy_part(const struct bm_block *part, size_t *n)
-{
-        struct bm_entry_words *out;
-        size_t live = 0;
-
-        for (const struct bm_block *b = part; b; b = b->chain)
-                live += b->live;
-        *n = live;
-        out = malloc((live ? live : 1) * sizeof(*out));
-        if (!out)
-                return NULL;
-        live = 0;
-        for (const struct bm_block *b = part; b; b = b->chain) {
-                bm_block_copy(b, out + live);
-                live += b->live;
-        }
-        return out;
-}
-
 /* Builds what takes the place of TAG's part. Reads the index only. */
 static int build(struct bm_index *ix, uint64_t tag, struct Reallocated **grownp)
 {
@@ -290,7 +259,7 @@ static int build(struct bm_index *ix, uint64_t tag, struct Reallocated **grownp)
         if (r)
                 return r;
         grown = calloc(1, sizeof(*grown));
-        all.at = copy_part(source, &all.n);
+        all.at = bm_part_copy(source, NULL, &all.n);
         if (!grown || !all.at) {
                 free(grown);
                 free(all.at);

@@ -64,6 +64,19 @@ static inline uint64_t bm_part_slots(const struct bm_block *block)
         return n;
 }
 
+static inline uint64_t bm_part_live(const struct bm_block *block)
+{
+        uint64_t n = 0;
+
+        for (; block; block = block->chain)
+                n += block->live;
+        return n;
+}
+
+/* Everything that stands in the parts A and B (NULL: nothing), N of them, in an array that is
+ * the caller's to free; NULL: no memory. They are loaded (index.c). */
+struct bm_entry_words *bm_part_copy(const struct bm_block *a, const struct bm_block *b, size_t *n);
+
 /* Brings in BLOCK, where TAG belongs. Shared: the first of several wins.
  * 0, -EIO, -ENOMEM (index_store.c). */
 int bm_index_load_block(struct bm_index *ix, struct bm_block *block, uint64_t tag);

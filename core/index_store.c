@@ -141,7 +141,6 @@ int bm_index_dirty_file(struct bm_index *ix, uint32_t file_id)
 static bool rows_tile(const struct bm_block_row *rows, uint32_t n, unsigned *depth)
 {
         const uint64_t whole = UINT64_C(1) << BM_INDEX_DEPTH_MAX;
-        unsigned limit = bm_index_depth_limit(n);
         uint64_t at = 0;
 
         *depth = 0;
@@ -149,8 +148,9 @@ static bool rows_tile(const struct bm_block_row *rows, uint32_t n, unsigned *dep
                 const struct bm_block_row *row = &rows[i];
                 uint64_t span;
 
-                if (row->depth > limit || row->lines == 0 || row->lines > BM_BLOCK_LINES_MAX ||
-                    row->live > row->lines * BM_LINE_SLOTS || row->flags & ~BM_BLOCK_CHAINED)
+                if (row->depth > BM_INDEX_DEPTH_MAX || row->lines == 0 ||
+                    row->lines > BM_BLOCK_LINES_MAX || row->live > row->lines * BM_LINE_SLOTS ||
+                    row->flags & ~BM_BLOCK_CHAINED)
                         return false;
                 if (row->flags & BM_BLOCK_CHAINED) {
                         if (i == 0 || rows[i - 1].depth != row->depth)

@@ -6,6 +6,7 @@
 #ifndef TEST_INDEX_FIXTURE_H
 #define TEST_INDEX_FIXTURE_H
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +33,7 @@ static inline uint64_t hash_of(uint64_t id)
 
 struct disk {
         uint8_t *bytes;
-        size_t len;
+        size_t len, max;
         unsigned reads, fail_reads; /* the next FAIL_READS reads fail */
         struct bm_block_row *rows;
         uint32_t n_rows, n_written;
@@ -56,8 +57,8 @@ static inline int disk_read(void *ctx, const struct bm_block_row *row, void *buf
 
 static inline void disk_init(struct disk *disk)
 {
-        *disk = (struct disk){.len = 512, .source = {disk_read, disk}};
-        disk->bytes = calloc(1, disk->len);
+        *disk = (struct disk){.len = 512, .max = 1 << 20, .source = {disk_read, disk}};
+        disk->bytes = calloc(1, disk->max);
         assert_non_null(disk->bytes);
 }
 
@@ -73,8 +74,11 @@ static inline int disk_write_block(void *ctx, struct bm_block_row *row, const vo
         struct disk *disk = ctx;
 
         if (image) {
-                disk->bytes = realloc(disk->bytes, disk->len + len);
-                assert_non_null(disk->bytes);
+                if (disk->len + len > disk->max) {
+                        disk->max *= 2;
+                        disk->bytes = realloc(disk->bytes, disk->max);
+                        assert_non_null(disk->bytes);
+                }
                 memcpy(disk->bytes + disk->len, image, len);
                 row->file_id = 7;
                 row->offset_units = (uint32_t)(disk->len / 64);
@@ -159,7 +163,7 @@ static inline void erase_id(struct bm_index *ix, uint64_t hash, uint64_t id)
 
 /* Invariants */
 
-/* Adds to EXPECT what the entry of SLOT_NO, if any, passed in its block. */
+/* Adds to EXPECT, unless NULL, what the entry of SLOT_NO, if any, passed in its block. */
 static inline bool count_passed(const struct bm_block *block, uint32_t slot_no, uint32_t window,
                                 uint32_t *expect, uint64_t *tag)
 {
@@ -174,7 +178,8 @@ static inline bool count_passed(const struct bm_block *block, uint32_t slot_no, 
         *tag = bm_slot_tag(at) & BM_TAG_MASK;
         for (line = bm_block_home(block, *tag); line != slot_no / 4;
              line = bm_block_line_after(block, line)) {
-                expect[line]++;
+                if (expect)
+                        expect[line]++;
                 n++;
         }
         assert_true(n < window);
@@ -193,11 +198,11 @@ static inline uint64_t check_part(struct bm_index *ix, struct bm_block *part, ui
                 assert_int_equal(b->chained, b != part);
                 for (struct bm_block *from = b; from; from = from->chain) {
                         for (uint32_t i = 0; i < from->lines * 4u; i++) {
-                                uint32_t own[BM_BLOCK_LINES_MAX] = {0}, line;
+                                uint32_t line;
                                 uint64_t tag;
 
                                 if (!count_passed(from, i, bm_block_window(from, ix->window_lines),
-                                                  from == b ? expect : own, &tag))
+                                                  from == b ? expect : NULL, &tag))
                                         continue;
                                 assert_true(bm_tag_prefix(tag, b->depth) == prefix);
                                 if (from == b) {
