@@ -26,6 +26,7 @@ void log_message(enum bm_log_level level, const char *format, ...)
 void log_core(void *ctx, enum bm_log_level level, const char *message);
 
 /* For fuse_set_log_func. */
-void log_fuse(enum fuse_log_level level, const char *format, va_list args);
+void log_fuse(enum fuse_log_level level, const char *format, va_list args)
+        __attribute__((format(printf, 2, 0)));
 
 #endif
