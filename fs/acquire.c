@@ -136,6 +136,9 @@ int acquire_store(const char *path, const struct bm_config *config, bool may_cre
         if (!r)
                 return COMMAND_FINE;
         command_fail(path, what, r);
+        if (r == BM_E_DAMAGED)
+                command_hint("%s check tells what is; mount it with -o ro to save the rest",
+                             PROGRAM);
         return r == BM_E_IN_USE    ? COMMAND_IN_USE
                : r == BM_E_DAMAGED ? COMMAND_DAMAGE
                                    : COMMAND_ERROR;

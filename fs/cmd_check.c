@@ -9,7 +9,7 @@
 
 #include "bucketmap.h"
 #include "command.h"
-#include "path.h"
+#include "control.h"
 #include "print.h"
 #include "quote.h"
 
@@ -127,9 +127,12 @@ int cmd_check(int argc, char **argv)
         int r, code;
 
         command_parse(&argp, argc, argv, &word);
-        r = path_resolve(word, &path);
-        if (r)
+        /* of a mounted store its DIR is as good a name: it is in use then */
+        r = control_open(word, &path);
+        if (!path)
                 return command_error(word, "cannot open: %s", strerror(-r));
+        if (r >= 0)
+                close(r);
         report.store = path;
         config.read_only = true;
         r = bm_open(path, &config, &store);

@@ -94,12 +94,15 @@ static void format_time(char *text, size_t size, int64_t ns)
                 key, label, PRINT_TEXT, 0, 0, value, NULL                                          \
         }
 
-static int print(const struct request *request, const char *store, bool mounted,
+/* DAEMON: its process id; 0: the store is not mounted. */
+static int print(const struct request *request, const char *store, pid_t daemon,
                  const struct bm_stats *stats)
 {
-        char uuid[40], created[32], format[32], probe[64], alive[64], live[PRINT_BYTES_SIZE];
+        char by[32], uuid[40], created[32], format[32], probe[64], alive[64],
+                live[PRINT_BYTES_SIZE];
         uint64_t used = stats->index_used;
 
+        snprintf(by, sizeof(by), "(process %d)", (int)daemon);
         format_uuid(uuid, sizeof(uuid), stats->uuid);
         format_time(created, sizeof(created), stats->created_ns);
         snprintf(format, sizeof(format), "%u.%u", stats->format_major, stats->format_minor);
@@ -111,7 +114,8 @@ static int print(const struct request *request, const char *store, bool mounted,
 
         const struct print_figure figures[] = {
                 TEXT("store", "store", store),
-                {"mounted", "mounted", PRINT_BOOL, mounted, 0, NULL, NULL},
+                {"mounted", "mounted", PRINT_BOOL, daemon != 0, 0, NULL, daemon ? by : NULL},
+                NUMBER("daemon", NULL, (uint64_t)daemon),
                 TEXT("uuid", "uuid", uuid),
                 TEXT("created", "created", created),
                 NUMBER("format_version", NULL, stats->format_major),
@@ -171,7 +175,7 @@ static int print_closed(const struct request *request, const char *store)
                 return command_fail(store, "cannot open", r);
         r = bm_stats(opened, &stats);
         code = r ? command_fail(store, "cannot read its figures", r)
-                 : print(request, store, false, &stats);
+                 : print(request, store, 0, &stats);
         bm_close(opened);
         return code;
 }
@@ -179,11 +183,14 @@ static int print_closed(const struct request *request, const char *store)
 static int print_mounted(const struct request *request, const char *store, int fd)
 {
         struct bm_stats stats;
-        int r = control_stats(fd, &stats);
+        pid_t daemon = 0;
+        int r = control_pid(fd, &daemon);
 
+        if (!r)
+                r = control_stats(fd, &stats);
         if (r)
                 return command_error(request->word, "the daemon does not tell: %s", strerror(-r));
-        return print(request, store, true, &stats);
+        return print(request, store, daemon, &stats);
 }
 
 int cmd_info(int argc, char **argv)
@@ -210,7 +217,9 @@ int cmd_info(int argc, char **argv)
                 /* -EACCES: another user's private mount; then the store is in use for us */
                 code = print_closed(&request, store);
         } else {
-                code = command_error(request.word, "%s", strerror(-fd));
+                code = command_error(request.word, "cannot open: %s", strerror(-fd));
+                if (store)
+                        command_hint("its daemon is dead; %s mount %s again", PROGRAM, store);
         }
         free(store);
         return code;

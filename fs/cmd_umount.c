@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* bucketmap umount DIR */
 #include <errno.h>
-#include <stdbool.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "command.h"
+#include "control.h"
 #include "mountinfo.h"
 #include "path.h"
 #include "storelock.h"
@@ -21,9 +24,32 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 struct wait {
-        int fd;
-        pid_t daemon; /* 0: not seen yet */
+        int fd;       /* of the lock */
+        pid_t daemon; /* that wrote the lock file */
+        int reader;   /* pidfd of a daemon that only reads; -1: none */
 };
+
+/*
+ * A read-only mount shares the lock with others and writes no lock file: its
+ * daemon is asked who it is, while it can be.
+ */
+static int open_reader(const char *dir)
+{
+        struct statvfs fs;
+        char *store;
+        pid_t pid;
+        int fd, r;
+
+        if (statvfs(dir, &fs) || !(fs.f_flag & ST_RDONLY))
+                return -1;
+        fd = control_open(dir, &store);
+        free(store);
+        if (fd < 0)
+                return -1;
+        r = control_pid(fd, &pid);
+        close(fd);
+        return r ? -1 : pidfd_open(pid, 0);
+}
 
 /* A mount that follows at once may have the lock before us: then our daemon is done, too. */
 static int same_holder(void *ctx, unsigned seconds)
@@ -41,6 +67,11 @@ static int wait_for_daemon(const char *store, struct wait *wait)
 
         if (r >= 0)
                 r = store_lock_wait(wait->fd, same_holder, wait);
+        if (r >= 0 && wait->reader >= 0) {
+                struct pollfd end = {.fd = wait->reader, .events = POLLIN};
+
+                r = poll(&end, 1, -1) < 0 ? -errno : 0;
+        }
         if (r >= 0)
                 return COMMAND_FINE;
         return command_error(store, "unmounted, but cannot wait until it is closed: %s",
@@ -61,7 +92,7 @@ static int busy(const char *dir)
 
 static int unmount(const char *dir, const char *store)
 {
-        struct wait wait = {.fd = store_lock_open(store)};
+        struct wait wait = {.fd = store_lock_open(store), .reader = open_reader(dir)};
         struct store_holder holder;
         char why[UNMOUNT_WHY_SIZE];
         int code, r;
@@ -81,6 +112,8 @@ static int unmount(const char *dir, const char *store)
         }
         if (wait.fd >= 0)
                 close(wait.fd);
+        if (wait.reader >= 0)
+                close(wait.reader);
         return code;
 }
 

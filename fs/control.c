@@ -107,6 +107,16 @@ int control_stats(int fd, struct bm_stats *stats)
         return 0;
 }
 
+int control_pid(int fd, pid_t *pid)
+{
+        struct fs_ioc_info info;
+
+        if (ioctl(fd, FS_IOC_INFO, &info))
+                return -errno;
+        *pid = (pid_t)info.pid;
+        return 0;
+}
+
 int control_sync(int fd)
 {
         return ioctl(fd, FS_IOC_SYNC) ? -errno : 0;

@@ -3,6 +3,8 @@
 #ifndef FS_CONTROL_H
 #define FS_CONTROL_H
 
+#include <sys/types.h>
+
 #include "bucketmap.h"
 
 /*
@@ -15,6 +17,9 @@ int control_open(const char *word, char **store);
 
 /* bm_stats of the store behind a descriptor of control_open. 0 or a negative errno. */
 int control_stats(int fd, struct bm_stats *stats);
+
+/* The daemon's process id, as it sees it. 0 or a negative errno. */
+int control_pid(int fd, pid_t *pid);
 
 /* bm_sync there. */
 int control_sync(int fd);

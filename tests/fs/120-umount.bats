@@ -138,3 +138,24 @@ lock_is_free() {
         run_bm -2 sync "$MNT"
         run_bm -2 sync "$STORE"
 }
+
+@test "read-only mounts share a store; umount waits for its own daemon" {
+        require_fuse
+        local pid
+        mount_store
+        echo 1 >"$MNT/a"
+        umount_store
+        mkdir second
+        mount_store -o ro
+        run_bm mount -o ro "$STORE" "$SCRATCH/second"
+        assert_equal "$(cat "$MNT/a" second/a | xargs)" "1 1"
+        run_bm -3 mount "$STORE" "$SCRATCH/second"
+        pid=$("$BUCKETMAP" info --json "$MNT" | jq .daemon)
+        is_daemon "$pid"
+        umount_store
+        process_gone "$pid"
+        run_bm -3 mount "$STORE" "$MNT"
+        run_bm umount "$SCRATCH/second"
+        mount_store
+        echo 2 >"$MNT/a"
+}
