@@ -73,6 +73,16 @@ static inline uint64_t bm_part_live(const struct bm_block *block)
         return n;
 }
 
+/* Any change to any block of the part changes it: versions only go up. */
+static inline uint64_t bm_part_version(const struct bm_block *block)
+{
+        uint64_t sum = 0;
+
+        for (; block; block = block->chain)
+                sum += block->version;
+        return sum;
+}
+
 /* Everything that stands in the parts A and B (NULL: nothing), N of them, in an array that is
  * the caller's to free; NULL: no memory. They are loaded (index.c). */
 struct bm_entry_words *bm_part_copy(const struct bm_block *a, const struct bm_block *b, size_t *n);
@@ -106,6 +116,24 @@ void bm_index_account(struct bm_index *ix, const struct bm_block *block, int way
 
 /* Frees every block and the directory; the counters follow. */
 void bm_index_clear(struct bm_index *ix);
+
+/* A growth, built aside. */
+struct Reallocated {
+        /* what it replaces; NULL: nothing, the bucket was empty */
+        struct bm_block *source;
+        uint64_t version; /* of the source when it was copied */
+        uint64_t tag;     /* that asked for room */
+        /* what is installed: parts in the order of their prefixes */
+        struct bm_block **parts;
+        size_t n_parts, max_parts;
+        /* a directory of that depth, NULL if the present one is deep enough */
+        struct bm_block **dir;
+        uint8_t depth;
+};
+
+/* Builds what takes the place of TAG's part; changes nothing. Shared. 0,
+ * -EIO, -ENOMEM (index_layout.c). */
+int bm_index_build(struct bm_index *ix, uint64_t tag, struct Reallocated **grown);
 
 /* Takes a growth back that was not installed. NULL is allowed. */
 void bm_reallocated_free(struct Reallocated *grown);
