@@ -202,7 +202,10 @@ int fs_session_mount(struct fs_session *session, const char *dir)
                 return result;
         }
         session->dir = copy;
-        return fs_kernel_io_install(&session->fs, session->fuse);
+        result = fs_kernel_io_install(&session->fs, session->fuse);
+        if (result)
+                fs_session_unmount(session);
+        return result;
 }
 
 /* The root's attributes are there when the kernel has finished INIT. */
@@ -335,18 +338,20 @@ static void sever(struct fs_session *session)
         close(null);
 }
 
+/* The thread waited for a mount that is gone now. */
+static void join_ready(struct fs_session *session)
+{
+        if (session->ready_started)
+                pthread_join(session->ready_thread, NULL);
+        session->ready_started = false;
+}
+
 void fs_session_unmount(struct fs_session *session)
 {
         if (!session->dir)
                 return;
-        if (alive_elsewhere(session))
-                sever(session);
-        else
-                fuse_session_unmount(session->fuse);
-        /* it waited for a mount that is gone now */
-        if (session->ready_started)
-                pthread_join(session->ready_thread, NULL);
-        session->ready_started = false;
+        fuse_session_unmount(session->fuse);
+        join_ready(session);
         free(session->dir);
         session->dir = NULL;
 }
@@ -355,10 +360,13 @@ struct fs_session *fs_session_free(struct fs_session *session)
 {
         if (!session)
                 return NULL;
-        fs_session_unmount(session);
         session->fs.hasher = fs_hasher_free(session->fs.hasher);
+        /* what is mounted at the directory by now may not be ours: the
+         * connection is closed, the directory left alone */
         if (session->fuse)
                 fuse_session_destroy(session->fuse);
+        join_ready(session);
+        free(session->dir);
         fs_inodes_free(session->fs.inodes);
         free(pthread_getspecific(session->fs.buffer_key));
         pthread_key_delete(session->fs.buffer_key);
