@@ -350,7 +350,10 @@ void fs_session_unmount(struct fs_session *session)
 {
         if (!session->dir)
                 return;
-        fuse_session_unmount(session->fuse);
+        if (alive_elsewhere(session))
+                sever(session);
+        else
+                fuse_session_unmount(session->fuse);
         join_ready(session);
         free(session->dir);
         session->dir = NULL;
