@@ -15,15 +15,15 @@
 enum { BM_FORMAT_MAJOR = 1, BM_FORMAT_MINOR = 0 };
 
 enum {
-        BM_UNIT = 8,            /* records are aligned to, and measured in, units of 8 bytes */
+        BM_UNIT = 8, /* records are aligned to, and measured in, units of 8 bytes */
         BM_UNIT_LOG2 = 3,
-        BM_HASH_SECRET = 192,   /* bytes of secret for the key hash */
+        BM_HASH_SECRET = 192, /* bytes of secret for the key hash */
         BM_UUID = 16,
-        BM_SUPERBLOCK = 4096,   /* one copy; two stand in the file */
+        BM_SUPERBLOCK = 4096, /* one copy; two stand in the file */
         BM_SEGMENT_HEADER = 512,
-        BM_SEGMENT_LOG2_MIN = 18, /* 256 KiB */
-        BM_SEGMENT_LOG2_MAX = 26, /* 64 MiB */
-        BM_MANIFEST_ROOT = 4096,  /* one copy; two places alternate */
+        BM_SEGMENT_LOG2_MIN = 18,   /* 256 KiB */
+        BM_SEGMENT_LOG2_MAX = 26,   /* 64 MiB */
+        BM_MANIFEST_ROOT = 4096,    /* one copy; two places alternate */
         BM_VALUE_INLINE = 16 << 10, /* larger values are a head and chunks */
         BM_CHUNK_LOG2 = 15,         /* 32 KiB */
         BM_CHUNK = 1 << BM_CHUNK_LOG2,
@@ -37,7 +37,7 @@ enum { BM_FILE_ID_BITS = 21 };
 
 /* Maps that every store has; user maps count from BM_MAP_FIRST. */
 enum {
-        BM_MAP_TOP = 1,     /* holds one key, "/": the root map's entry */
+        BM_MAP_TOP = 1, /* holds one key, "/": the root map's entry */
         BM_MAP_ROOT = 2,
         BM_MAP_INODES = 3,  /* records with several names, by record id (reserved) */
         BM_MAP_CHUNKS = 4,  /* chunks of large values, by data id and chunk number */
@@ -100,19 +100,20 @@ int bm_segment_header_decode(struct bm_segment_header *h, const uint8_t in[BM_SE
 
 enum bm_record_type {
         BM_REC_INVALID = 0,
-        BM_REC_PUT = 1,    /* key -> value, inline */
-        BM_REC_DEL = 2,    /* key is gone; record_id of what it was */
-        BM_REC_COUNT = 3,  /* count of the record record_id under key hash (the "key" is the 8-byte hash) */
-        BM_REC_MAP = 4,    /* key -> map; value: struct bm_map_entry */
-        BM_REC_HEAD = 5,   /* key -> large value; value: struct bm_head */
-        BM_REC_CHUNK = 6,  /* key: bm_chunk_key; record_id: data id; count: generation */
-        BM_REC_DELTA = 7,  /* reserved: change of a part of a chunk */
-        BM_REC_NAME = 8,   /* reserved: key -> record id in BM_MAP_INODES */
-        BM_REC_INODE = 9,  /* reserved */
-        BM_REC_SYNC = 10,  /* version: everything below this position is durable */
-        BM_REC_SEAL = 11,  /* end of a log segment; value: struct bm_seal */
-        BM_REC_PAD = 12,   /* nothing */
-        BM_REC_EXT = 13,   /* reserved: further types */
+        BM_REC_PUT = 1, /* key -> value, inline */
+        BM_REC_DEL = 2, /* key is gone; record_id of what it was */
+        BM_REC_COUNT =
+                3, /* count of the record record_id under key hash (the "key" is the 8-byte hash) */
+        BM_REC_MAP = 4,   /* key -> map; value: struct bm_map_entry */
+        BM_REC_HEAD = 5,  /* key -> large value; value: struct bm_head */
+        BM_REC_CHUNK = 6, /* key: bm_chunk_key; record_id: data id; count: generation */
+        BM_REC_DELTA = 7, /* reserved: change of a part of a chunk */
+        BM_REC_NAME = 8,  /* reserved: key -> record id in BM_MAP_INODES */
+        BM_REC_INODE = 9, /* reserved */
+        BM_REC_SYNC = 10, /* version: everything below this position is durable */
+        BM_REC_SEAL = 11, /* end of a log segment; value: struct bm_seal */
+        BM_REC_PAD = 12,  /* nothing */
+        BM_REC_EXT = 13,  /* reserved: further types */
 };
 
 enum {
@@ -120,15 +121,17 @@ enum {
         BM_RECF_VERSION = 2,
         BM_RECF_TIME = 4,
         BM_RECF_DISC = 8,
-        BM_RECF_KNOWN = 15,
+        BM_RECF_MOVED =
+                16, /* PUT, HEAD, MAP: what the key had goes on under another key of the frame */
+        BM_RECF_KNOWN = 31,
 };
 
 /* A record taken apart or to be put together. Pointers lead into the bytes it
  * was decoded from, or to the caller's. */
 struct bm_record {
         uint8_t type, flags, key_len;
-        uint8_t disc;     /* discriminator among equal hashes; 0 unless BM_RECF_DISC */
-        bool more;        /* the frame goes on */
+        uint8_t disc; /* discriminator among equal hashes; 0 unless BM_RECF_DISC */
+        bool more;    /* the frame goes on */
         uint64_t map_id, record_id, count;
         uint64_t version; /* BM_RECF_VERSION: position that it counts as, for a copy */
         int64_t time_ns;  /* BM_RECF_TIME: absolute */
@@ -165,14 +168,18 @@ struct bm_cut {
 };
 
 struct bm_head {
-        uint64_t size;    /* bytes */
-        uint64_t data_id; /* never reused */
-        uint64_t allocated; /* bytes of chunks, an upper bound */
+        uint64_t size;       /* bytes */
+        uint64_t data_id;    /* never reused */
+        uint64_t allocated;  /* bytes of chunks, an upper bound */
         uint32_t generation; /* that new chunks get */
         uint8_t chunk_log2, n_cuts;
         struct bm_cut cuts[BM_CUTS_MAX];
 };
-enum { BM_HEAD_FIXED = 32, BM_CUT_SIZE = 24, BM_HEAD_BYTES_MAX = BM_HEAD_FIXED + BM_CUTS_MAX * BM_CUT_SIZE };
+enum {
+        BM_HEAD_FIXED = 32,
+        BM_CUT_SIZE = 24,
+        BM_HEAD_BYTES_MAX = BM_HEAD_FIXED + BM_CUTS_MAX * BM_CUT_SIZE
+};
 uint32_t bm_head_encode(const struct bm_head *h, uint8_t out[BM_HEAD_BYTES_MAX]); /* length */
 int bm_head_decode(struct bm_head *h, const uint8_t *in, size_t len);
 
@@ -198,10 +205,13 @@ struct bm_drop {
         uint32_t generation;        /* chunks below it go; UINT32_MAX: all */
 };
 enum { BM_DROP_KEY = 12, BM_DROP_BYTES = 16, BM_CHUNK_KEY = 16 };
-void bm_drop_encode(const struct bm_drop *d, uint8_t key[BM_DROP_KEY], uint8_t value[BM_DROP_BYTES]);
+void bm_drop_encode(const struct bm_drop *d, uint8_t key[BM_DROP_KEY],
+                    uint8_t value[BM_DROP_BYTES]);
 int bm_drop_decode(struct bm_drop *d, const uint8_t *key, size_t key_len, const uint8_t *value,
                    size_t value_len);
 void bm_chunk_key(uint64_t data_id, uint64_t chunk, uint8_t out[BM_CHUNK_KEY]);
+/* BM_E_DAMAGED for another length. */
+int bm_chunk_key_decode(const uint8_t *key, size_t key_len, uint64_t *data_id, uint64_t *chunk);
 
 /* Manifest root */
 
@@ -212,13 +222,13 @@ struct bm_extent {
         uint64_t checksum; /* XXH3-64 of it */
 };
 
-enum bm_table { /* the manifest's roots */
-        BM_TABLE_PAGES,    /* index blocks of every bucket */
-        BM_TABLE_SEGMENTS,
-        BM_TABLE_MAPS,
-        BM_TABLE_COUNTS,   /* counts too large for a slot, by record id */
-        BM_TABLE_SPARE,
-        BM_TABLES
+enum bm_table {                 /* the manifest's roots */
+                BM_TABLE_PAGES, /* index blocks of every bucket */
+                BM_TABLE_SEGMENTS,
+                BM_TABLE_MAPS,
+                BM_TABLE_COUNTS, /* counts too large for a slot, by record id */
+                BM_TABLE_SPARE,
+                BM_TABLES
 };
 
 struct bm_manifest {
@@ -268,9 +278,11 @@ int bm_map_row_decode(struct bm_map_row *r, const uint8_t in[BM_MAP_ROW]);
  * the blocks of an overflow chain follow their first, flagged). */
 struct bm_bucket_row {
         uint64_t map_id;
+        uint64_t value_bytes, n_maps; /* of the records in it */
+        uint64_t applied;             /* log position that the blocks include */
         uint32_t bucket, n_blocks;
 };
-enum { BM_BUCKET_ROW = 16 };
+enum { BM_BUCKET_ROW = 40 };
 void bm_bucket_row_encode(const struct bm_bucket_row *r, uint8_t out[BM_BUCKET_ROW]);
 int bm_bucket_row_decode(struct bm_bucket_row *r, const uint8_t in[BM_BUCKET_ROW]);
 

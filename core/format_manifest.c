@@ -173,13 +173,23 @@ int bm_map_row_decode(struct bm_map_row *r, const uint8_t in[BM_MAP_ROW])
 
 /* Bucket row */
 
-enum { BUCKET_MAP_ID = 0, BUCKET_NUMBER = 8, BUCKET_N_BLOCKS = 12 };
+enum {
+        BUCKET_MAP_ID = 0,
+        BUCKET_VALUE_BYTES = 8,
+        BUCKET_N_MAPS = 16,
+        BUCKET_APPLIED = 24,
+        BUCKET_NUMBER = 32,
+        BUCKET_N_BLOCKS = 36,
+};
 
 _Static_assert(BUCKET_N_BLOCKS + 4 == BM_BUCKET_ROW, "no gap");
 
 void bm_bucket_row_encode(const struct bm_bucket_row *r, uint8_t out[BM_BUCKET_ROW])
 {
         bm_store_le64(out + BUCKET_MAP_ID, r->map_id);
+        bm_store_le64(out + BUCKET_VALUE_BYTES, r->value_bytes);
+        bm_store_le64(out + BUCKET_N_MAPS, r->n_maps);
+        bm_store_le64(out + BUCKET_APPLIED, r->applied);
         bm_store_le32(out + BUCKET_NUMBER, r->bucket);
         bm_store_le32(out + BUCKET_N_BLOCKS, r->n_blocks);
 }
@@ -187,6 +197,9 @@ void bm_bucket_row_encode(const struct bm_bucket_row *r, uint8_t out[BM_BUCKET_R
 int bm_bucket_row_decode(struct bm_bucket_row *r, const uint8_t in[BM_BUCKET_ROW])
 {
         r->map_id = bm_load_le64(in + BUCKET_MAP_ID);
+        r->value_bytes = bm_load_le64(in + BUCKET_VALUE_BYTES);
+        r->n_maps = bm_load_le64(in + BUCKET_N_MAPS);
+        r->applied = bm_load_le64(in + BUCKET_APPLIED);
         r->bucket = bm_load_le32(in + BUCKET_NUMBER);
         r->n_blocks = bm_load_le32(in + BUCKET_N_BLOCKS);
         return r->map_id != 0 && r->bucket < 1u << BUCKETS_LOG2_MAX ? 0 : BM_E_DAMAGED;

@@ -153,3 +153,12 @@ void bm_chunk_key(uint64_t data_id, uint64_t chunk, uint8_t out[BM_CHUNK_KEY])
         bm_store_le64(out + CHUNK_DATA_ID, data_id);
         bm_store_le64(out + CHUNK_NUMBER, chunk);
 }
+
+int bm_chunk_key_decode(const uint8_t *key, size_t key_len, uint64_t *data_id, uint64_t *chunk)
+{
+        if (key_len != BM_CHUNK_KEY)
+                return BM_E_DAMAGED;
+        *data_id = bm_load_le64(key + CHUNK_DATA_ID);
+        *chunk = bm_load_le64(key + CHUNK_NUMBER);
+        return 0;
+}

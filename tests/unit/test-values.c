@@ -59,8 +59,11 @@ static const uint8_t map_row[] = {
         0xfe, 0x9c, 0x97, 0x17, 0x04, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
 };
 static const uint8_t bucket_row[] = {
-        0x14, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
-        0x0f, 0x00, 0x00, 0x00, 0x09, 0x00, 0x00, 0x00,
+        0x14, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, /* map id */
+        0xe8, 0x03, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, /* value bytes */
+        0x02, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, /* maps */
+        0x00, 0x02, 0x00, 0x08, 0x00, 0x00, 0x00, 0x00, /* applied */
+        0x0f, 0x00, 0x00, 0x00, 0x09, 0x00, 0x00, 0x00, /* bucket, blocks */
 };
 static const uint8_t block_row[] = {
         0x2b, 0x1a, 0x00, 0x00, 0x41, 0x00, 0x00, 0x00,
@@ -360,7 +363,14 @@ static int decode_count_row(const uint8_t *in)
 
 static void small_rows(void **state)
 {
-        const struct bm_bucket_row bucket = {.map_id = 20, .bucket = 15, .n_blocks = 9};
+        const struct bm_bucket_row bucket = {
+                .map_id = 20,
+                .value_bytes = 1000,
+                .n_maps = 2,
+                .applied = bm_pos(1, 512),
+                .bucket = 15,
+                .n_blocks = 9,
+        };
         const struct bm_block_row block = {
                 .file_id = 0x1a2b,
                 .offset_units = 65,
@@ -374,7 +384,7 @@ static void small_rows(void **state)
         struct bm_bucket_row bucket_back;
         struct bm_block_row block_back;
         struct bm_count_row count_back;
-        uint8_t out[16];
+        uint8_t out[BM_BUCKET_ROW];
 
         bm_bucket_row_encode(&bucket, out);
         assert_memory_equal(out, bucket_row, sizeof(out));
@@ -382,10 +392,10 @@ static void small_rows(void **state)
         assert_true(bucket_back.map_id == 20 && bucket_back.bucket == 15);
         assert_int_equal(bucket_back.n_blocks, 9);
         FORGED(bucket_row, 0, 0, decode_bucket_row);
-        FORGED(bucket_row, 10, 1, decode_bucket_row);
+        FORGED(bucket_row, 34, 1, decode_bucket_row);
 
         bm_block_row_encode(&block, out);
-        assert_memory_equal(out, block_row, sizeof(out));
+        assert_memory_equal(out, block_row, sizeof(block_row));
         assert_int_equal(bm_block_row_decode(&block_back, out), 0);
         assert_true(block_back.file_id == 0x1a2b && block_back.offset_units == 65);
         assert_true(block_back.lines == 256 && block_back.live == 1000 && block_back.depth == 7);
@@ -397,7 +407,7 @@ static void small_rows(void **state)
         FORGED(block_row, 13, 3, decode_block_row);   /* flags */
 
         bm_count_row_encode(&count, out);
-        assert_memory_equal(out, count_row, sizeof(out));
+        assert_memory_equal(out, count_row, sizeof(count_row));
         assert_int_equal(bm_count_row_decode(&count_back, out), 0);
         assert_true(count_back.record_id == 1234 && count_back.count == BM_COUNT_MAX);
         FORGED(count_row, 15, 0x40, decode_count_row);
