@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* The segments of all drives; opening and creating stands in superblock.c. */
+#include "drives.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/intmath.h"
+#include "hash.h"
+
+static int64_t now_ns(void)
+{
+        struct timespec t;
+        clock_gettime(CLOCK_REALTIME, &t);
+        return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void enter(struct bm_drives *d, struct bm_segment *s)
+{
+        atomic_store_explicit(&d->table[s->header.file_id], s, memory_order_release);
+        if (s->header.file_id > d->highest_file_id)
+                d->highest_file_id = s->header.file_id;
+}
+
+/* Locked. File ids count from 1, so that an all-zero location is never valid. */
+static uint32_t free_file_id(struct bm_drives *d)
+{
+        uint32_t id = d->next_file_id;
+        for (uint32_t tried = 0; tried < BM_FILE_ID_MAX; tried++) {
+                if (id == 0 || id > BM_FILE_ID_MAX)
+                        id = 1;
+                if (!bm_drives_segment(d, id)) {
+                        d->next_file_id = id + 1;
+                        return id;
+                }
+                id++;
+        }
+        return 0;
+}
+
+int bm_drives_make(struct bm_drives *d, enum bm_segment_kind kind, uint64_t size, uint64_t number,
+                   uint64_t epoch, uint64_t durable, struct bm_segment **segmentp)
+{
+        struct bm_segment_header header = {
+                .kind = (uint8_t)kind,
+                .size_log2 = kind == BM_SEGMENT_INDEX ? 0 : (uint8_t)bm_log2_floor(size),
+                .number = number,
+                .epoch = epoch,
+                .durable = durable,
+                .base_time = now_ns(),
+        };
+        memcpy(header.store_uuid, d->superblock.store_uuid, BM_UUID);
+        int r = bm_random(&header.salt, sizeof(header.salt));
+        if (r < 0)
+                return r;
+        /* A file id stays in use until its file is gone from the directory,
+         * so an id taken here cannot meet a file of the same name unless a
+         * crash left one: then the next is tried. */
+        for (;;) {
+                pthread_mutex_lock(&d->lock);
+                header.file_id = free_file_id(d);
+                header.drive = (uint16_t)(d->next_drive++ % d->n_drives);
+                pthread_mutex_unlock(&d->lock);
+                if (header.file_id == 0)
+                        return -ENOSPC;
+                r = bm_segment_make(d->io, d->drives[header.drive].segments, &header, size,
+                                    segmentp);
+                if (r != -EEXIST)
+                        break;
+        }
+        if (r < 0)
+                return r;
+        pthread_mutex_lock(&d->lock);
+        enter(d, *segmentp);
+        pthread_mutex_unlock(&d->lock);
+        return 0;
+}
+
+struct scan {
+        struct bm_drives *drives;
+        unsigned drive;
+        bool writable;
+        void (*bad)(void *ctx, unsigned drive, uint32_t file_id, int result);
+        void *ctx;
+};
+
+static int scan_one(void *ctx, const char *name)
+{
+        struct scan *scan = ctx;
+        struct bm_drives *d = scan->drives;
+        struct bm_segment *s;
+        uint32_t file_id;
+        if (bm_segment_parse_name(name, &file_id) != 0 || file_id == 0 || file_id > BM_FILE_ID_MAX)
+                return 0;
+        int r = bm_segment_open(d->io, d->drives[scan->drive].segments, file_id, scan->writable,
+                                &s);
+        if (r < 0 && r != -EIO)
+                return r;
+        if (r == 0 && (memcmp(s->header.store_uuid, d->superblock.store_uuid, BM_UUID) != 0 ||
+                       s->header.drive != scan->drive || bm_drives_segment(d, file_id))) {
+                bm_segment_free(s);
+                r = BM_E_MISMATCH;
+        }
+        if (r != 0) {
+                scan->bad(scan->ctx, scan->drive, file_id, r);
+                return 0;
+        }
+        enter(d, s);
+        return 0;
+}
+
+int bm_drives_scan(struct bm_drives *d, bool writable,
+                   void (*bad)(void *ctx, unsigned drive, uint32_t file_id, int result), void *ctx)
+{
+        struct scan scan = {.drives = d, .writable = writable, .bad = bad, .ctx = ctx};
+        for (scan.drive = 0; scan.drive < d->n_drives; scan.drive++) {
+                int r = bm_io_call(d->io, list, d->drives[scan.drive].segments, scan_one, &scan);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+void bm_drives_forget(struct bm_drives *d, struct bm_segment *s)
+{
+        pthread_mutex_lock(&d->lock);
+        atomic_store_explicit(&d->table[s->header.file_id], NULL, memory_order_release);
+        pthread_mutex_unlock(&d->lock);
+        bm_segment_free(s);
+}
+
+int bm_drives_remove(struct bm_drives *d, struct bm_segment *s)
+{
+        int r = bm_segment_unlink(s);
+        if (r == 0)
+                r = bm_io_call(d->io, sync_dir, s->dir);
+        bm_drives_forget(d, s);
+        return r;
+}
+
+int bm_drives_each(struct bm_drives *d, int (*fn)(void *ctx, struct bm_segment *segment), void *ctx)
+{
+        int r = 0;
+        pthread_mutex_lock(&d->lock);
+        for (uint32_t id = 1; r == 0 && id <= d->highest_file_id; id++) {
+                struct bm_segment *s = bm_drives_segment(d, id);
+                if (s)
+                        r = fn(ctx, s);
+        }
+        pthread_mutex_unlock(&d->lock);
+        return r;
+}
+
+int bm_drives_space(const struct bm_drives *d, struct bm_io_space *space)
+{
+        struct bm_io_space seen[BM_DRIVES_MAX];
+        unsigned n_seen = 0;
+        *space = (struct bm_io_space){0};
+        for (unsigned i = 0; i < d->n_drives; i++) {
+                struct bm_io_space one;
+                unsigned k = 0;
+                int r = bm_io_call(d->io, space, d->drives[i].dir, &one);
+                if (r < 0)
+                        return r;
+                while (k < n_seen && seen[k].device != one.device)
+                        k++;
+                if (k < n_seen)
+                        continue;
+                seen[n_seen++] = one;
+                space->total_bytes += one.total_bytes;
+                space->free_bytes += one.free_bytes;
+                space->available_bytes += one.available_bytes;
+        }
+        return 0;
+}
+
+const char *bm_drives_place(const struct bm_drives *d, const struct bm_segment *s, char *buf,
+                            size_t len)
+{
+        snprintf(buf, len, "segment %08" PRIx32 " on %s", s->header.file_id,
+                 d->drives[s->header.drive].path);
+        return buf;
+}

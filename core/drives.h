@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The drives of a store and the segments on them: which directories belong,
+ * where a new segment goes, and the table from file id to segment.
+ */
+#ifndef BM_DRIVES_H
+#define BM_DRIVES_H
+
+#include <pthread.h>
+
+#include "bucketmap.h"
+#include "index.h"
+#include "segment.h"
+
+struct bm_drive {
+        char *path;
+        int dir;      /* descriptor of the drive's directory */
+        int segments; /* of its segments directory */
+        uint8_t uuid[BM_UUID];
+};
+
+struct bm_drives {
+        /* constant after opening */
+        const struct bm_io *io;
+        struct bm_superblock superblock;
+        struct bm_drive drives[BM_DRIVES_MAX];
+        unsigned n_drives;
+        /* by file id; a slot is set once and cleared when its segment is
+         * freed; acquire/release, so that who finds it finds it whole */
+        struct bm_segment *_Atomic *table;
+        /* guarded by lock */
+        pthread_mutex_t lock;
+        uint32_t next_file_id; /* where the search for a free one starts */
+        unsigned next_drive;
+        uint32_t highest_file_id; /* in use at any time so far */
+};
+
+/* Writes superblocks and directories of a new store. PATHS[0] is the store.
+ * Leaves nothing behind on failure. See bm_create for errors. */
+int bm_drives_create(const struct bm_io *io, const char *const *paths, unsigned n_paths,
+                     const struct bm_config *config);
+
+/* Takes such a store back, as far as it is empty of segments' data: after a
+ * creation that failed half way. */
+void bm_drives_destroy(const struct bm_io *io, const char *const *paths, unsigned n_paths);
+
+/*
+ * Opens the store at PATH and its further drives, and verifies that they
+ * belong together. Takes no lock. The result is deinitialised by the caller,
+ * also after a failure.
+ */
+int bm_drives_open(struct bm_drives *drives, const struct bm_io *io, const char *path,
+                   const struct bm_config *config);
+void bm_drives_deinit(struct bm_drives *drives);
+
+/* The segment with that file id, or NULL. */
+static inline struct bm_segment *bm_drives_segment(const struct bm_drives *drives, uint32_t file_id)
+{
+        if (file_id > BM_FILE_ID_MAX)
+                return NULL;
+        return atomic_load_explicit(&drives->table[file_id], memory_order_acquire);
+}
+
+/* Makes a segment of the next free file id on the next drive, and enters it.
+ * SIZE in bytes; a power of two but for an index segment. */
+int bm_drives_make(struct bm_drives *drives, enum bm_segment_kind kind, uint64_t size,
+                   uint64_t number, uint64_t epoch, uint64_t durable, struct bm_segment **segmentp);
+
+/* Opens every segment file of every drive into the table. Files with a wiped
+ * or damaged header, or of another store, are left out and reported to FN. */
+int bm_drives_scan(struct bm_drives *drives, bool writable,
+                   void (*bad)(void *ctx, unsigned drive, uint32_t file_id, int result), void *ctx);
+
+/* Takes it from the table, removes the file durably and frees it. */
+int bm_drives_remove(struct bm_drives *drives, struct bm_segment *segment);
+/* Takes it from the table and frees it; the file stays. */
+void bm_drives_forget(struct bm_drives *drives, struct bm_segment *segment);
+
+/* FN for each segment in the table; it returns 0 to go on. It runs under the
+ * table's lock, which keeps them from being freed, and must not make or
+ * remove one. */
+int bm_drives_each(struct bm_drives *drives, int (*fn)(void *ctx, struct bm_segment *segment),
+                   void *ctx);
+
+/* Disks under the drives, each device once. */
+int bm_drives_space(const struct bm_drives *drives, struct bm_io_space *space);
+
+/* Where on which drive something is, for messages: "segment 0000002a on /mnt/a". */
+const char *bm_drives_place(const struct bm_drives *drives, const struct bm_segment *segment,
+                            char *buf, size_t len);
+
+#endif

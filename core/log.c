@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/* See log.h. */
+#include "log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/intmath.h"
+
+enum { SCRATCH = 2048 }; /* frames up to this are put together on the stack */
+
+void bm_log_init(struct bm_log *log, struct bm_drives *drives)
+{
+        *log = (struct bm_log){.drives = drives};
+        pthread_mutex_init(&log->prepare_lock, NULL);
+        pthread_mutex_init(&log->append_lock, NULL);
+        atomic_init(&log->segment_size, UINT64_C(1) << BM_SEGMENT_LOG2_MIN);
+}
+
+void bm_log_deinit(struct bm_log *log)
+{
+        free(log->unsynced);
+        pthread_mutex_destroy(&log->append_lock);
+        pthread_mutex_destroy(&log->prepare_lock);
+}
+
+/* Locked. Room for one more in the list is made before it is needed, so that
+ * sealing cannot fail half way. */
+static int reserve_unsynced(struct bm_log *log)
+{
+        if (log->n_unsynced < log->cap_unsynced)
+                return 0;
+        size_t cap = log->cap_unsynced ? log->cap_unsynced * 2 : 16;
+        struct bm_segment **grown = realloc(log->unsynced, cap * sizeof(*grown));
+        if (!grown)
+                return -ENOMEM;
+        log->unsynced = grown;
+        log->cap_unsynced = cap;
+        return 0;
+}
+
+static void set_active(struct bm_log *log, struct bm_segment *segment, uint64_t used)
+{
+        atomic_store_explicit(&segment->state, BM_SEGMENT_OPEN, memory_order_relaxed);
+        atomic_store_explicit(&segment->lowest_version, bm_pos(segment->header.number, 0),
+                              memory_order_relaxed);
+        atomic_store_explicit(&segment->used, used, memory_order_release);
+        atomic_store_explicit(&log->active, segment, memory_order_release);
+        atomic_store_explicit(&log->tail, bm_pos(segment->header.number, used),
+                              memory_order_release);
+}
+
+int bm_log_start(struct bm_log *log, struct bm_segment *segment, uint64_t used)
+{
+        pthread_mutex_lock(&log->append_lock);
+        set_active(log, segment, used);
+        pthread_mutex_unlock(&log->append_lock);
+        return 0;
+}
+
+/* Locked. Copies LEN encoded bytes to the active segment's end. */
+static int copy_in(struct bm_log *log, struct bm_segment *s, const uint8_t *bytes, uint32_t len)
+{
+        uint64_t used = atomic_load_explicit(&s->used, memory_order_relaxed);
+        int r = bm_io_call(s->io, map_write, s->fd, s->base, used, bytes, len);
+        if (r < 0)
+                return r;
+        log->written += len;
+        atomic_store_explicit(&s->used, used + len, memory_order_release);
+        atomic_store_explicit(&log->tail, bm_pos(s->header.number, used + len),
+                              memory_order_release);
+        return 0;
+}
+
+/* Locked. Ends the active segment and goes on in the prepared one. */
+static int install_next(struct bm_log *log)
+{
+        struct bm_segment *s = atomic_load_explicit(&log->active, memory_order_relaxed);
+        struct bm_segment *next = atomic_load_explicit(&log->next, memory_order_acquire);
+        uint8_t value[BM_SEAL_BYTES], bytes[BM_SEAL_ROOM];
+        bm_seal_encode(&(struct bm_seal){.next_number = next->header.number,
+                                         .next_salt = next->header.salt,
+                                         .next_file_id = next->header.file_id},
+                       value);
+        struct bm_record seal = {.type = BM_REC_SEAL, .value = value, .value_len = sizeof(value)};
+        uint32_t len = bm_record_measure(&seal, s->header.base_time);
+        assert(len <= BM_SEAL_ROOM);
+        int r = reserve_unsynced(log);
+        if (r < 0)
+                return r;
+        bm_record_encode(&seal, s->header.base_time, bytes);
+        bm_record_seal(bytes, len, s->header.salt, atomic_load(&s->used));
+        r = copy_in(log, s, bytes, len);
+        if (r < 0)
+                return r;
+        atomic_store_explicit(&s->state, BM_SEGMENT_SEALED, memory_order_relaxed);
+        log->unsynced[log->n_unsynced++] = s;
+        atomic_store_explicit(&log->next, NULL, memory_order_release);
+        set_active(log, next, BM_SEGMENT_HEADER);
+        if (log->sealed)
+                log->sealed(log->sealed_ctx);
+        return 0;
+}
+
+/* Lengths and flags of a frame, and its length in all. */
+static int measure(struct bm_record *records, size_t n, int64_t base_time, uint32_t *total)
+{
+        uint64_t sum = 0;
+        for (size_t i = 0; i < n; i++) {
+                records[i].more = i + 1 < n;
+                uint32_t len = bm_record_measure(&records[i], base_time);
+                sum += len;
+                if (len == 0 || sum > BM_FRAME_MAX)
+                        return -EFBIG;
+        }
+        *total = (uint32_t)sum;
+        return 0;
+}
+
+static void encode(const struct bm_record *records, size_t n, int64_t base_time, uint8_t *out)
+{
+        for (size_t i = 0; i < n; i++) {
+                bm_record_encode(&records[i], base_time, out);
+                out += records[i].length;
+        }
+}
+
+/* Locked. Brings the checks into the encoded frame, which depend on its place. */
+static void seal_frame(struct bm_segment *s, const struct bm_record *records, size_t n,
+                       uint8_t *bytes, struct bm_location *where)
+{
+        uint64_t offset = atomic_load_explicit(&s->used, memory_order_relaxed);
+        for (size_t i = 0; i < n; i++) {
+                bm_record_seal(bytes, records[i].length, s->header.salt, offset);
+                where[i] = (struct bm_location){
+                        .segment = s, .offset = (uint32_t)offset, .length = records[i].length};
+                bytes += records[i].length;
+                offset += records[i].length;
+        }
+}
+
+/* Locked. Makes sure that the active segment is S and has room for LEN. *MOVED:
+ * it is another one now, and the frame must be encoded for that. */
+static int make_room(struct bm_log *log, struct bm_segment *s, uint32_t len, bool privileged,
+                     bool *moved, uint64_t *capacity)
+{
+        *moved = atomic_load_explicit(&log->active, memory_order_relaxed) != s;
+        if (*moved)
+                return 0;
+        *capacity = s->header.number;
+        if (!privileged && atomic_load_explicit(&log->restricted, memory_order_relaxed))
+                return BM_E_DATA_NO_SPACE;
+        if (atomic_load_explicit(&s->used, memory_order_relaxed) + len + BM_SEAL_ROOM <= s->size)
+                return 0;
+        if (!atomic_load_explicit(&log->next, memory_order_acquire))
+                return BM_E_DATA_NO_SPACE;
+        *moved = true;
+        return install_next(log);
+}
+
+int bm_log_append(struct bm_log *log, struct bm_record *records, size_t n, bool privileged,
+                  struct bm_location *where, uint64_t *capacity)
+{
+        uint8_t small[SCRATCH], *bytes = small;
+        uint32_t len, room = SCRATCH;
+        bool moved = true;
+        int r;
+        do { /* again only when the segment changed under us */
+                struct bm_segment *s = atomic_load_explicit(&log->active, memory_order_acquire);
+                r = measure(records, n, s->header.base_time, &len);
+                if (r < 0)
+                        break;
+                if (len > room) {
+                        uint8_t *larger = malloc(len);
+                        if (!larger) {
+                                r = -ENOMEM;
+                                break;
+                        }
+                        if (bytes != small)
+                                free(bytes);
+                        bytes = larger;
+                        room = len;
+                }
+                encode(records, n, s->header.base_time, bytes);
+                pthread_mutex_lock(&log->append_lock);
+                r = make_room(log, s, len, privileged, &moved, capacity);
+                if (r == 0 && !moved) {
+                        seal_frame(s, records, n, bytes, where);
+                        r = copy_in(log, s, bytes, len);
+                }
+                pthread_mutex_unlock(&log->append_lock);
+        } while (r == 0 && moved);
+        if (bytes != small)
+                free(bytes);
+        return r;
+}
+
+static uint64_t elapsed_us(const struct timespec *since)
+{
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)((now.tv_sec - since->tv_sec) * 1000000 +
+                          (now.tv_nsec - since->tv_nsec) / 1000);
+}
+
+static void count_made(struct bm_log *log, int r, uint64_t size, uint64_t us)
+{
+        if (r < 0) {
+                atomic_fetch_add(&log->stats.failed, 1);
+                return;
+        }
+        atomic_fetch_add(&log->stats.added, 1);
+        atomic_fetch_add(&log->stats.make_us, us);
+        if (us > atomic_load(&log->stats.longest_us))
+                atomic_store(&log->stats.longest_us, us);
+        if (size > atomic_load(&log->stats.max_size))
+                atomic_store(&log->stats.max_size, size);
+}
+
+int bm_log_prepare(struct bm_log *log, uint64_t capacity, uint64_t durable)
+{
+        struct timespec began;
+        struct bm_segment *made;
+        int r = 0;
+        pthread_mutex_lock(&log->prepare_lock);
+        struct bm_segment *active = atomic_load_explicit(&log->active, memory_order_acquire);
+        if (active->header.number == capacity &&
+            !atomic_load_explicit(&log->next, memory_order_acquire)) {
+                uint64_t size = atomic_load(&log->segment_size);
+                clock_gettime(CLOCK_MONOTONIC, &began);
+                r = bm_drives_make(log->drives, BM_SEGMENT_LOG, size, capacity + 1, log->epoch,
+                                   durable, &made);
+                if (r == 0)
+                        atomic_store_explicit(&log->next, made, memory_order_release);
+                count_made(log, r, size, elapsed_us(&began));
+        }
+        pthread_mutex_unlock(&log->prepare_lock);
+        return r;
+}
+
+int bm_log_take_unsynced(struct bm_log *log, struct bm_segment ***segments, size_t *n,
+                         uint64_t *tail)
+{
+        int r = 0;
+        pthread_mutex_lock(&log->append_lock);
+        struct bm_segment **list = malloc((log->n_unsynced + 1) * sizeof(*list));
+        if (list) {
+                if (log->n_unsynced)
+                        memcpy(list, log->unsynced, log->n_unsynced * sizeof(*list));
+                list[log->n_unsynced] = atomic_load_explicit(&log->active, memory_order_relaxed);
+                *segments = list;
+                *n = log->n_unsynced + 1;
+                *tail = bm_log_tail(log);
+                log->n_unsynced = 0;
+        } else {
+                r = -ENOMEM;
+        }
+        pthread_mutex_unlock(&log->append_lock);
+        return r;
+}

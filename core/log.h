@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The log: frames appended one after the other to a chain of segments.
+ *
+ * One lock is held over reserve and copy, so there is never a hole before a
+ * record whose append returned. A frame is a run of records, all but the last
+ * flagged "more"; it never crosses a segment. The next segment is made aside
+ * (bm_log_prepare) and installed by the append that finds the present one
+ * full: the data's counterpart of the index's Reallocated.
+ */
+#ifndef BM_LOG_H
+#define BM_LOG_H
+
+#include <pthread.h>
+
+#include "drives.h"
+
+struct bm_location {
+        struct bm_segment *segment;
+        uint32_t offset, length; /* bytes */
+};
+
+enum { BM_SEAL_ROOM = 64 }; /* every log segment keeps this free for its seal */
+
+struct bm_log {
+        /* constant after init */
+        struct bm_drives *drives;
+        uint64_t epoch;
+        void (*sealed)(void *ctx); /* called after a segment was filled, under the append lock */
+        void *sealed_ctx;
+        /* locks, in the order in which they may be taken */
+        pthread_mutex_t prepare_lock;
+        pthread_mutex_t append_lock;
+        /* guarded by append_lock for change; acquire/release for readers */
+        struct bm_segment *_Atomic active;
+        struct bm_segment *_Atomic next; /* prepared, or NULL; set under prepare_lock */
+        _Atomic uint64_t tail;           /* position behind the last record */
+        /* guarded by append_lock */
+        struct bm_segment **unsynced; /* sealed since the last flush */
+        size_t n_unsynced, cap_unsynced;
+        uint64_t written; /* bytes since open */
+        /* synchronise themselves */
+        _Atomic uint64_t segment_size; /* bytes that the next one shall have */
+        _Atomic bool restricted;       /* the reserve is drawn on: deletes only */
+        struct bm_log_stats {
+                _Atomic uint64_t added, failed, make_us, longest_us, max_size;
+        } stats;
+};
+
+void bm_log_init(struct bm_log *log, struct bm_drives *drives);
+void bm_log_deinit(struct bm_log *log);
+
+/* Goes on in SEGMENT, of which USED bytes are filled. */
+int bm_log_start(struct bm_log *log, struct bm_segment *segment, uint64_t used);
+
+/*
+ * Appends N records as one frame; WHERE[i] gets the place of each. Sets each
+ * record's length and more flag. PRIVILEGED appends may use reserved space.
+ * BM_E_DATA_NO_SPACE: *CAPACITY gets what bm_log_prepare wants; nothing was
+ * written. -EFBIG: the frame is larger than BM_FRAME_MAX.
+ */
+int bm_log_append(struct bm_log *log, struct bm_record *records, size_t n, bool privileged,
+                  struct bm_location *where, uint64_t *capacity);
+
+/*
+ * Makes the segment that follows the one numbered CAPACITY, unless that is
+ * no longer the active one or the next is there already. DURABLE: a position
+ * known durable. -ENOSPC leaves nothing behind.
+ */
+int bm_log_prepare(struct bm_log *log, uint64_t capacity, uint64_t durable);
+
+/* Hands out what a flush up to *TAIL must sync: the segments sealed since the
+ * last call (malloc'd array, the caller's) and the active one. */
+int bm_log_take_unsynced(struct bm_log *log, struct bm_segment ***segments, size_t *n,
+                         uint64_t *tail);
+
+static inline uint64_t bm_log_tail(struct bm_log *log)
+{
+        /* acquire: pairs with the append's release, behind the copy */
+        return atomic_load_explicit(&log->tail, memory_order_acquire);
+}
+
+#endif

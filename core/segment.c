@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* See segment.h. */
+#include "segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bucketmap.h"
+
+void bm_segment_name(uint32_t file_id, char out[BM_SEGMENT_NAME])
+{
+        snprintf(out, BM_SEGMENT_NAME, "%08" PRIx32, file_id);
+}
+
+int bm_segment_parse_name(const char *name, uint32_t *file_id)
+{
+        size_t len = strlen(name);
+        if (len != BM_SEGMENT_NAME - 1 || strspn(name, "0123456789abcdef") != len)
+                return BM_E_NOT_FOUND;
+        *file_id = (uint32_t)strtoul(name, NULL, 16);
+        return 0;
+}
+
+static int segment_new(const struct bm_io *io, int dir, struct bm_segment **segmentp)
+{
+        struct bm_segment *s = calloc(1, sizeof(*s));
+        if (!s)
+                return -ENOMEM;
+        s->io = io;
+        s->dir = dir;
+        s->fd = -1;
+        atomic_init(&s->lowest_version, UINT64_MAX);
+        *segmentp = s;
+        return 0;
+}
+
+static int map_segment(struct bm_segment *s, bool writable)
+{
+        void *base;
+        if (s->header.kind == BM_SEGMENT_INDEX)
+                return 0;
+        int r = bm_io_call(s->io, map, s->fd, s->size, writable, &base);
+        if (r == 0)
+                s->base = base;
+        return r;
+}
+
+static int fill_new(struct bm_segment *s, int dir)
+{
+        uint8_t header[BM_SEGMENT_HEADER];
+        int r = bm_io_call(s->io, allocate, s->fd, 0, s->size);
+        if (r < 0)
+                return r;
+        bm_segment_header_encode(&s->header, header);
+        r = bm_io_call(s->io, pwrite, s->fd, header, sizeof(header), 0);
+        if (r < 0)
+                return r;
+        r = map_segment(s, true);
+        if (r < 0)
+                return r;
+        /* a first touch costs a writer up to 29 ms, so it happens here */
+        if (s->base)
+                (void)bm_io_call(s->io, prefault, s->fd, s->base, 0, s->size);
+        r = bm_io_call(s->io, sync_data, s->fd);
+        if (r < 0)
+                return r;
+        return bm_io_call(s->io, sync_dir, dir);
+}
+
+int bm_segment_make(const struct bm_io *io, int dir, const struct bm_segment_header *header,
+                    uint64_t size, struct bm_segment **segmentp)
+{
+        struct bm_segment *s;
+        char name[BM_SEGMENT_NAME];
+        int r = segment_new(io, dir, &s);
+        if (r < 0)
+                return r;
+        s->header = *header;
+        s->size = size;
+        bm_segment_name(header->file_id, name);
+        s->fd = bm_io_call(io, open_at, dir, name, O_RDWR | O_CREAT | O_EXCL, 0600);
+        if (s->fd < 0) {
+                r = s->fd;
+                bm_segment_free(s);
+                return r;
+        }
+        r = fill_new(s, dir);
+        if (r < 0) {
+                (void)bm_segment_unlink(s);
+                bm_segment_free(s);
+                return r;
+        }
+        atomic_init(&s->used, BM_SEGMENT_HEADER);
+        atomic_init(&s->synced, BM_SEGMENT_HEADER);
+        *segmentp = s;
+        return 0;
+}
+
+static int read_existing(struct bm_segment *s, uint32_t file_id, bool writable)
+{
+        uint8_t header[BM_SEGMENT_HEADER];
+        struct bm_io_file file;
+        int r = bm_io_call(s->io, stat, s->fd, &file);
+        if (r < 0)
+                return r;
+        if (file.size_bytes < BM_SEGMENT_HEADER)
+                return BM_E_DAMAGED;
+        r = bm_io_call(s->io, pread, s->fd, header, sizeof(header), 0);
+        if (r < 0)
+                return r;
+        r = bm_segment_header_decode(&s->header, header);
+        if (r != 0)
+                return r;
+        s->size = s->header.kind == BM_SEGMENT_INDEX ? file.size_bytes
+                                                     : UINT64_C(1) << s->header.size_log2;
+        if (s->header.file_id != file_id || file.size_bytes < s->size)
+                return BM_E_DAMAGED;
+        return map_segment(s, writable);
+}
+
+int bm_segment_open(const struct bm_io *io, int dir, uint32_t file_id, bool writable,
+                    struct bm_segment **segmentp)
+{
+        struct bm_segment *s;
+        char name[BM_SEGMENT_NAME];
+        int r = segment_new(io, dir, &s);
+        if (r < 0)
+                return r;
+        bm_segment_name(file_id, name);
+        s->fd = bm_io_call(io, open_at, dir, name, writable ? O_RDWR : O_RDONLY, 0);
+        r = s->fd < 0 ? s->fd : read_existing(s, file_id, writable);
+        if (r != 0) {
+                bm_segment_free(s);
+                return r;
+        }
+        atomic_init(&s->used, BM_SEGMENT_HEADER);
+        atomic_init(&s->synced, BM_SEGMENT_HEADER);
+        *segmentp = s;
+        return 0;
+}
+
+void bm_segment_free(struct bm_segment *segment)
+{
+        if (!segment)
+                return;
+        if (segment->base)
+                (void)bm_io_call(segment->io, unmap, segment->base, segment->size);
+        if (segment->fd >= 0)
+                (void)bm_io_call(segment->io, close, segment->fd);
+        free(segment);
+}
+
+int bm_segment_unlink(struct bm_segment *segment)
+{
+        char name[BM_SEGMENT_NAME];
+        bm_segment_name(segment->header.file_id, name);
+        return bm_io_call(segment->io, unlink_at, segment->dir, name);
+}
+
+int bm_segment_record(const struct bm_segment *s, uint64_t offset, struct bm_record *record)
+{
+        if (offset < BM_SEGMENT_HEADER || offset >= s->size)
+                return BM_E_DAMAGED;
+        return bm_record_decode(record, s->base + offset, s->size - offset, s->header.salt, offset,
+                                s->header.base_time);
+}
+
+void bm_segment_count_put(struct bm_segment *s, uint64_t version)
+{
+        atomic_fetch_add_explicit(&s->n_puts, 1, memory_order_relaxed);
+        /* Only the one compactor ever lowers it: a log segment's is its start. */
+        if (version < atomic_load_explicit(&s->lowest_version, memory_order_relaxed))
+                atomic_store_explicit(&s->lowest_version, version, memory_order_relaxed);
+}
+
+void bm_segment_add_live(struct bm_segment *s, uint32_t length)
+{
+        atomic_fetch_add_explicit(&s->n_live, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&s->live_bytes, length, memory_order_relaxed);
+}
+
+void bm_segment_drop_live(struct bm_segment *s, uint32_t length)
+{
+        atomic_fetch_sub_explicit(&s->n_live, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&s->live_bytes, length, memory_order_relaxed);
+}
+
+uint64_t bm_segment_reclaimable(const struct bm_segment *s)
+{
+        uint64_t used = atomic_load_explicit(&s->used, memory_order_relaxed);
+        uint64_t live = atomic_load_explicit(&s->live_bytes, memory_order_relaxed);
+        uint64_t held = live + s->kept_bytes + BM_SEGMENT_HEADER;
+        return used > held ? used - held : 0;
+}
+
+void bm_segment_to_row(const struct bm_segment *s, struct bm_segment_row *row)
+{
+        *row = (struct bm_segment_row){
+                .file_id = s->header.file_id,
+                .drive = s->header.drive,
+                .kind = s->header.kind,
+                .size_log2 = s->header.size_log2,
+                .state = atomic_load_explicit(&s->state, memory_order_relaxed),
+                .number = s->header.number,
+                .salt = s->header.salt,
+                .used = atomic_load_explicit(&s->used, memory_order_acquire),
+                .live_bytes = atomic_load_explicit(&s->live_bytes, memory_order_relaxed),
+                .kept_bytes = s->kept_bytes,
+                .n_puts = atomic_load_explicit(&s->n_puts, memory_order_relaxed),
+                .n_live = atomic_load_explicit(&s->n_live, memory_order_relaxed),
+                .lowest_version = atomic_load_explicit(&s->lowest_version, memory_order_relaxed),
+                .kept_version = s->kept_version,
+                .base_time = s->header.base_time,
+        };
+}
+
+void bm_segment_from_row(struct bm_segment *s, const struct bm_segment_row *row)
+{
+        atomic_store_explicit(&s->state, row->state, memory_order_relaxed);
+        atomic_store_explicit(&s->used, row->used, memory_order_relaxed);
+        atomic_store_explicit(&s->live_bytes, row->live_bytes, memory_order_relaxed);
+        atomic_store_explicit(&s->n_puts, row->n_puts, memory_order_relaxed);
+        atomic_store_explicit(&s->n_live, row->n_live, memory_order_relaxed);
+        atomic_store_explicit(&s->lowest_version, row->lowest_version, memory_order_relaxed);
+        s->kept_bytes = row->kept_bytes;
+        s->kept_version = row->kept_version;
+}

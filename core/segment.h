@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One segment: a file of fixed size that is filled once, from its header to
+ * its end, and freed as a whole. Log and cold segments are mapped for as long
+ * as they exist; index segments are read and written by offset.
+ *
+ * Life: made (allocated, synced, entered in its directory) -> filled ->
+ * sealed -> emptied (nothing in it lives) -> excluded from a manifest ->
+ * unlinked once no retained manifest and no reader's pin refers to it.
+ */
+#ifndef BM_SEGMENT_H
+#define BM_SEGMENT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "format.h"
+#include "io.h"
+
+enum bm_segment_state {
+        BM_SEGMENT_PREPARED, /* made, not in use yet */
+        BM_SEGMENT_OPEN,     /* being filled */
+        BM_SEGMENT_SEALED,   /* full */
+        BM_SEGMENT_GONE,     /* excluded from the newest manifest; awaits its unlinking */
+};
+
+struct bm_segment {
+        /* constant after construction */
+        const struct bm_io *io;
+        struct bm_segment_header header;
+        int dir; /* of the drive's segments; not ours */
+        int fd;
+        uint8_t *base; /* the mapping; NULL for an index segment */
+        uint64_t size; /* bytes */
+        /* synchronise themselves: relaxed counters, exact when nobody writes */
+        _Atomic uint32_t pins; /* borrowed views; release on drop, acquire before the unmapping */
+        _Atomic uint64_t
+                live_bytes;      /* of records (index segment: of blocks and tables) that live */
+        _Atomic uint32_t n_puts; /* records that put something */
+        _Atomic uint32_t n_live; /* those of them that live */
+        /* written under the log's append lock, or by the one compactor; read anywhere */
+        _Atomic uint64_t used; /* bytes filled, the header included; release after the copy */
+        _Atomic uint8_t state; /* enum bm_segment_state */
+        _Atomic uint64_t lowest_version; /* of its records; UINT64_MAX: none */
+        /* the compactor's and the checkpoint's, one thread */
+        bool emptied;          /* a compaction found or left nothing in it that is needed */
+        bool unreadable;       /* a compaction met damage in it: never chosen again */
+        uint64_t kept_bytes;   /* of tombstones that a compaction had to keep */
+        uint64_t kept_version; /* the highest of those */
+        uint64_t excluded_in;  /* generation of the first manifest without it */
+        /* the syncer's */
+        _Atomic uint64_t synced; /* bytes from the start that are durable */
+};
+
+/* The file's name in its drive's segments directory. */
+enum { BM_SEGMENT_NAME = 9 };
+void bm_segment_name(uint32_t file_id, char out[BM_SEGMENT_NAME]);
+/* BM_E_NOT_FOUND if NAME is none of ours. */
+int bm_segment_parse_name(const char *name, uint32_t *file_id);
+
+/*
+ * Makes the file that HEADER describes in DIR, SIZE bytes really allocated,
+ * pre-faulted and durable, its directory entry too. On failure no file is left.
+ * The segment is the caller's: bm_segment_free.
+ */
+int bm_segment_make(const struct bm_io *io, int dir, const struct bm_segment_header *header,
+                    uint64_t size, struct bm_segment **segmentp);
+
+/* Opens and maps one that is there. BM_E_NOT_FOUND: a wiped header;
+ * BM_E_DAMAGED: no valid header, or a size that it does not claim. */
+int bm_segment_open(const struct bm_io *io, int dir, uint32_t file_id, bool writable,
+                    struct bm_segment **segmentp);
+
+/* Unmaps and closes; the file stays. NULL is allowed. */
+void bm_segment_free(struct bm_segment *segment);
+
+/* Removes the file of a segment that is freed next. The caller syncs the directory. */
+int bm_segment_unlink(struct bm_segment *segment);
+
+static inline void bm_segment_pin(struct bm_segment *segment)
+{
+        /* relaxed: the bucket's lock orders it before any unmapping */
+        atomic_fetch_add_explicit(&segment->pins, 1, memory_order_relaxed);
+}
+
+static inline void bm_segment_unpin(struct bm_segment *segment)
+{
+        /* release: what was read through the mapping was read before */
+        atomic_fetch_sub_explicit(&segment->pins, 1, memory_order_release);
+}
+
+/* Decodes and verifies the record at OFFSET. BM_E_DAMAGED. */
+int bm_segment_record(const struct bm_segment *segment, uint64_t offset, struct bm_record *record);
+
+/* Counts a put record that stands in the segment, living or not. */
+void bm_segment_count_put(struct bm_segment *segment, uint64_t version);
+/* A record of LENGTH bytes in it comes alive / dies. */
+void bm_segment_add_live(struct bm_segment *segment, uint32_t length);
+void bm_segment_drop_live(struct bm_segment *segment, uint32_t length);
+
+/* Dead bytes that a compaction would win. */
+uint64_t bm_segment_reclaimable(const struct bm_segment *segment);
+
+void bm_segment_to_row(const struct bm_segment *segment, struct bm_segment_row *row);
+void bm_segment_from_row(struct bm_segment *segment, const struct bm_segment_row *row);
+
+#endif

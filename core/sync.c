@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* See sync.h. */
+#include "sync.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct bm_sync_waiter {
+        struct bm_sync_waiter *next;
+        uint64_t target;
+        void (*done)(void *ctx, int result);
+        void *ctx;
+};
+
+int bm_syncer_init(struct bm_syncer *sy, struct bm_log *log, unsigned interval)
+{
+        pthread_condattr_t attr;
+        *sy = (struct bm_syncer){.log = log, .interval = interval};
+        pthread_mutex_init(&sy->lock, NULL);
+        pthread_condattr_init(&attr);
+        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+        pthread_cond_init(&sy->changed, &attr);
+        pthread_condattr_destroy(&attr);
+        return 0;
+}
+
+void bm_syncer_deinit(struct bm_syncer *sy)
+{
+        pthread_cond_destroy(&sy->changed);
+        pthread_mutex_destroy(&sy->lock);
+}
+
+/*
+ * Leaves the durable position in the log, so that damage below it is never
+ * taken for the log's end. Where there is no room, the next segment's header
+ * says it. Nothing but this record is then behind the durable mark, which is
+ * what `covered` is for: an idle store need not be flushed again.
+ */
+static void note_durable(struct bm_syncer *sy, uint64_t durable)
+{
+        struct bm_record record = {
+                .type = BM_REC_SYNC, .flags = BM_RECF_VERSION, .version = durable};
+        struct bm_location where;
+        uint64_t capacity, covered = durable;
+        if (bm_log_append(sy->log, &record, 1, true, &where, &capacity) == 0 &&
+            bm_pos(where.segment->header.number, where.offset) == durable)
+                covered = bm_pos(where.segment->header.number, where.offset + where.length);
+        atomic_store(&sy->covered, covered);
+}
+
+/* Without the lock, by the leader only. */
+static int flush(struct bm_syncer *sy)
+{
+        struct bm_segment **segments;
+        uint64_t tail;
+        size_t n;
+        int r = bm_log_take_unsynced(sy->log, &segments, &n, &tail);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++) {
+                struct bm_segment *s = segments[i];
+                uint64_t used = atomic_load_explicit(&s->used, memory_order_acquire);
+                if (atomic_load(&s->synced) >= used)
+                        continue;
+                int one = bm_io_call(s->io, sync_data, s->fd);
+                if (one < 0)
+                        r = one;
+                else
+                        atomic_store(&s->synced, used);
+        }
+        free(segments);
+        if (r < 0)
+                return r;
+        atomic_store(&sy->durable, tail);
+        note_durable(sy, tail);
+        return 0;
+}
+
+/* Locked. Takes out the waiters that can be answered. */
+static struct bm_sync_waiter *take_answered(struct bm_syncer *sy)
+{
+        struct bm_sync_waiter *answered = NULL, **p = &sy->waiters;
+        while (*p) {
+                struct bm_sync_waiter *w = *p;
+                if (w->target > atomic_load(&sy->covered) && atomic_load(&sy->failed) == 0) {
+                        p = &w->next;
+                        continue;
+                }
+                *p = w->next;
+                w->next = answered;
+                answered = w;
+        }
+        return answered;
+}
+
+static void answer(struct bm_syncer *sy, struct bm_sync_waiter *w)
+{
+        while (w) {
+                struct bm_sync_waiter *next = w->next;
+                w->done(w->ctx, atomic_load(&sy->failed));
+                free(w);
+                w = next;
+        }
+}
+
+/* Locked; gives the lock up meanwhile. */
+static void lead(struct bm_syncer *sy)
+{
+        sy->leading = true;
+        pthread_mutex_unlock(&sy->lock);
+        int r = flush(sy);
+        pthread_mutex_lock(&sy->lock);
+        if (r < 0 && atomic_load(&sy->failed) == 0)
+                atomic_store(&sy->failed, -EIO);
+        sy->leading = false;
+        sy->flushes++;
+        struct bm_sync_waiter *answered = take_answered(sy);
+        pthread_cond_broadcast(&sy->changed);
+        if (!answered)
+                return;
+        pthread_mutex_unlock(&sy->lock);
+        answer(sy, answered);
+        pthread_mutex_lock(&sy->lock);
+}
+
+int bm_syncer_sync(struct bm_syncer *sy)
+{
+        uint64_t target = bm_log_tail(sy->log);
+        pthread_mutex_lock(&sy->lock);
+        while (atomic_load(&sy->covered) < target && atomic_load(&sy->failed) == 0) {
+                if (sy->leading)
+                        pthread_cond_wait(&sy->changed, &sy->lock);
+                else
+                        lead(sy);
+        }
+        int r = atomic_load(&sy->failed);
+        pthread_mutex_unlock(&sy->lock);
+        return r;
+}
+
+void bm_syncer_start_sync(struct bm_syncer *sy, void (*done)(void *ctx, int result), void *ctx)
+{
+        struct bm_sync_waiter *w = sy->running ? malloc(sizeof(*w)) : NULL;
+        uint64_t target = bm_log_tail(sy->log);
+        if (!w) { /* no thread, or no memory: the caller's thread does it */
+                done(ctx, bm_syncer_sync(sy));
+                return;
+        }
+        *w = (struct bm_sync_waiter){.target = target, .done = done, .ctx = ctx};
+        pthread_mutex_lock(&sy->lock);
+        if (atomic_load(&sy->covered) >= target || atomic_load(&sy->failed) != 0) {
+                pthread_mutex_unlock(&sy->lock);
+                answer(sy, w);
+                return;
+        }
+        w->next = sy->waiters;
+        sy->waiters = w;
+        pthread_cond_broadcast(&sy->changed);
+        pthread_mutex_unlock(&sy->lock);
+}
+
+void bm_syncer_fail(struct bm_syncer *sy, int error)
+{
+        pthread_mutex_lock(&sy->lock);
+        if (atomic_load(&sy->failed) == 0)
+                atomic_store(&sy->failed, error);
+        struct bm_sync_waiter *answered = take_answered(sy);
+        pthread_cond_broadcast(&sy->changed);
+        pthread_mutex_unlock(&sy->lock);
+        answer(sy, answered);
+}
+
+static struct timespec after(unsigned seconds)
+{
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        t.tv_sec += seconds;
+        return t;
+}
+
+static void *sync_thread(void *ctx)
+{
+        struct bm_syncer *sy = ctx;
+        struct timespec due = after(sy->interval);
+        pthread_mutex_lock(&sy->lock);
+        while (!sy->stop || sy->waiters) {
+                bool late = false;
+                if (sy->leading || !sy->waiters) {
+                        if (sy->interval)
+                                late = pthread_cond_timedwait(&sy->changed, &sy->lock, &due) ==
+                                       ETIMEDOUT;
+                        else
+                                pthread_cond_wait(&sy->changed, &sy->lock);
+                }
+                bool dirty = atomic_load(&sy->covered) < bm_log_tail(sy->log);
+                if (!sy->leading && atomic_load(&sy->failed) == 0 &&
+                    (sy->waiters || (late && dirty)))
+                        lead(sy);
+                if (late || sy->waiters)
+                        due = after(sy->interval);
+        }
+        pthread_mutex_unlock(&sy->lock);
+        return NULL;
+}
+
+int bm_syncer_start(struct bm_syncer *sy)
+{
+        int r = pthread_create(&sy->thread, NULL, sync_thread, sy);
+        sy->running = r == 0;
+        return -r;
+}
+
+void bm_syncer_stop(struct bm_syncer *sy)
+{
+        if (!sy->running)
+                return;
+        pthread_mutex_lock(&sy->lock);
+        sy->stop = true;
+        pthread_cond_broadcast(&sy->changed);
+        pthread_mutex_unlock(&sy->lock);
+        pthread_join(sy->thread, NULL);
+        sy->running = false;
+}
