@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* See bucket.h. */
+#include "bucket.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/le.h"
+#include "hash.h"
+#include "store.h"
+
+unsigned bm_stripe_of(uint64_t map_id, uint64_t bucket)
+{
+        /* neighbouring buckets of a map go to different stripes; maps are spread */
+        return (unsigned)((map_id * 0x9e3779b97f4a7c15u >> 32) + bucket) % BM_STRIPES;
+}
+
+static void place_target(struct bm_target *t, uint64_t hash)
+{
+        struct bm_map *map = t->map;
+        t->hash = hash;
+        /* a shift by 64 is undefined, hence two */
+        size_t bucket = map->buckets_log2 ? hash >> 1 >> (63 - map->buckets_log2) : 0;
+        t->bucket = &map->buckets[bucket];
+        t->stripe = bm_stripe_of(map->id, bucket);
+}
+
+int bm_target_init_record(struct bm_target *t, struct bm_map *map, uint64_t hash,
+                          uint64_t record_id)
+{
+        *t = (struct bm_target){.map = map, .by_record = record_id};
+        place_target(t, hash);
+        return 0;
+}
+
+int bm_target_init(struct bm_target *t, struct bm_map *map, const void *key, size_t key_len)
+{
+        if (key_len == 0 || key_len > BM_KEY_MAX)
+                return -EINVAL;
+        if (bm_map_is_user(map) && (memchr(key, '/', key_len) || memchr(key, 0, key_len)))
+                return -EINVAL;
+        t->map = map;
+        t->key = key;
+        t->key_len = key_len;
+        /* an orphan's record still carries the key that it had */
+        t->by_record = map->id == BM_MAP_ORPHANS && key_len == 8 ? bm_load_le64(key) : 0;
+        place_target(t, bm_hash_key(map->store->drives.superblock.hash_secret, key, key_len));
+        return 0;
+}
+
+uint64_t bm_record_value_size(const struct bm_record *record)
+{
+        struct bm_head head;
+        if (record->type == BM_REC_PUT)
+                return record->value_len;
+        if (record->type == BM_REC_HEAD &&
+            bm_head_decode(&head, record->value, record->value_len) == 0)
+                return head.size;
+        return 0;
+}
+
+enum bm_slot_kind bm_record_slot_kind(uint8_t type)
+{
+        switch (type) {
+        case BM_REC_PUT:
+                return BM_SLOT_VALUE;
+        case BM_REC_HEAD:
+                return BM_SLOT_LARGE;
+        case BM_REC_MAP:
+                return BM_SLOT_MAP;
+        case BM_REC_CHUNK:
+                return BM_SLOT_CHUNK;
+        default:
+                return BM_SLOT_EMPTY;
+        }
+}
+
+int bm_slot_record(struct bm_store *store, const struct bm_slot *slot, struct bm_segment **segmentp,
+                   struct bm_record *record)
+{
+        struct bm_segment *s = bm_drives_segment(&store->drives, slot->file_id);
+        char place[4200];
+        *segmentp = s;
+        if (s && s->base && bm_segment_record(s, slot->offset, record) == 0 &&
+            bm_record_slot_kind(record->type) == slot->kind)
+                return 0;
+        bm_store_log(store, BM_LOG_ERROR, "damaged record at byte %u of %s", slot->offset,
+                     s ? bm_drives_place(&store->drives, s, place, sizeof(place))
+                       : "a segment that is missing");
+        return -EIO;
+}
+
+/* Listings know this much of a hash; equal ones differ by the discriminator. */
+enum { COOKIE_HASH_BITS = 54, COOKIE_DISC_BITS = 8 };
+
+static uint64_t cookie_hash(uint64_t hash)
+{
+        return hash >> (64 - COOKIE_HASH_BITS);
+}
+
+/* Cookies 0 to 2 mean the start, "." and "..". */
+static unsigned lowest_disc(uint64_t hash)
+{
+        return cookie_hash(hash) == 0 ? 3 : 0;
+}
+
+uint64_t bm_cookie(uint64_t hash, uint8_t disc)
+{
+        return cookie_hash(hash) << COOKIE_DISC_BITS | disc;
+}
+
+uint64_t bm_cookie_hash(uint64_t cookie)
+{
+        return cookie >> COOKIE_DISC_BITS << (64 - COOKIE_HASH_BITS);
+}
+
+struct probe {
+        const struct bm_target *target;
+        struct bm_found *found;
+};
+
+static bool is_same_key(const struct bm_target *t, const struct bm_record *record)
+{
+        if (t->by_record)
+                return t->by_record == record->record_id;
+        return record->key_len == t->key_len && memcmp(record->key, t->key, t->key_len) == 0;
+}
+
+static int match(void *ctx, const struct bm_slot *slot)
+{
+        struct probe *p = ctx;
+        struct bm_store *store = p->target->map->store;
+        struct bm_found *f = p->found;
+        int r = bm_slot_record(store, slot, &f->segment, &f->record);
+        if (r < 0)
+                return r;
+        if (is_same_key(p->target, &f->record))
+                return 1;
+        uint64_t hash =
+                bm_hash_key(store->drives.superblock.hash_secret, f->record.key, f->record.key_len);
+        if (cookie_hash(hash) == cookie_hash(p->target->hash))
+                f->used_discs[f->record.disc / 64] |= UINT64_C(1) << f->record.disc % 64;
+        return 0;
+}
+
+int bm_target_find(const struct bm_target *t, struct bm_found *found)
+{
+        struct probe probe = {.target = t, .found = found};
+        memset(found->used_discs, 0, sizeof(found->used_discs));
+        int r = bm_index_find(&t->bucket->index, t->hash, match, &probe, &found->place,
+                              &found->slot);
+        found->there = r == 0;
+        if (r == BM_E_NOT_FOUND)
+                return 0;
+        if (r != 0)
+                return r;
+        found->count = found->slot.count;
+        if (found->slot.count == BM_SLOT_COUNT_OVERFLOW)
+                found->count = bm_counts_get(&t->map->store->counts, found->record.record_id);
+        return 0;
+}
+
+int bm_found_free_disc(const struct bm_target *t, const struct bm_found *found)
+{
+        for (unsigned disc = lowest_disc(t->hash); disc < 256; disc++) {
+                if (!(found->used_discs[disc / 64] >> disc % 64 & 1))
+                        return (int)disc;
+        }
+        return -ENOSPC;
+}

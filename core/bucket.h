@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A bucket: one shard of a map, with its index; and how a key leads to its
+ * record in it. What is called "locked" here needs the bucket's stripe
+ * (store.h), shared for looking, exclusive for changing.
+ */
+#ifndef BM_BUCKET_H
+#define BM_BUCKET_H
+
+#include "index.h"
+#include "segment.h"
+
+struct bm_map;
+struct bm_store;
+
+/* All guarded by the bucket's stripe. */
+struct bm_bucket {
+        struct bm_index index;
+        uint64_t value_bytes; /* of its records */
+        uint64_t n_maps;      /* records that are maps */
+        uint64_t applied;     /* after a crash: log position that the loaded index includes */
+};
+
+/* A key on its way: where it belongs. */
+struct bm_target {
+        struct bm_map *map;
+        const uint8_t *key;
+        size_t key_len;
+        uint64_t hash;
+        uint64_t by_record; /* not 0: the record of that id is meant, whatever its key */
+        struct bm_bucket *bucket;
+        unsigned stripe;
+};
+
+/* What is there under a key. Pointers in RECORD are good as long as the lock
+ * is held, or SEGMENT pinned. */
+struct bm_found {
+        bool there;
+        struct bm_place place;
+        struct bm_slot slot;
+        struct bm_segment *segment;
+        struct bm_record record;
+        uint64_t count;
+        uint64_t used_discs[4]; /* bit set: discriminators that equal hashes have */
+};
+
+/* The stripe that guards bucket number BUCKET of a map. */
+unsigned bm_stripe_of(uint64_t map_id, uint64_t bucket);
+
+/* KEY must outlive the target. -EINVAL for a key outside the limits. */
+int bm_target_init(struct bm_target *target, struct bm_map *map, const void *key, size_t key_len);
+
+/* The same for the record of an id whose key's hash is known. */
+int bm_target_init_record(struct bm_target *target, struct bm_map *map, uint64_t hash,
+                          uint64_t record_id);
+
+/* Locked (shared). 0 with FOUND->there true or false; -EIO if what may be the
+ * key's record is damaged; -ENOMEM. */
+int bm_target_find(const struct bm_target *target, struct bm_found *found);
+
+/* A discriminator that no equal hash has; negative errno if there is none left. */
+int bm_found_free_disc(const struct bm_target *target, const struct bm_found *found);
+
+/* Position in a listing: greater than 2, unique in the map, for ever the same. */
+uint64_t bm_cookie(uint64_t hash, uint8_t disc);
+/* The smallest hash whose cookie may be greater than COOKIE. */
+uint64_t bm_cookie_hash(uint64_t cookie);
+
+/* Value length of a record, bytes: what a head says for a large one. */
+uint64_t bm_record_value_size(const struct bm_record *record);
+/* The slot kind that a record type has; BM_SLOT_EMPTY for those without a slot. */
+enum bm_slot_kind bm_record_slot_kind(uint8_t type);
+/* Reads the record that a slot of STORE leads to. -EIO, with a log line. */
+int bm_slot_record(struct bm_store *store, const struct bm_slot *slot, struct bm_segment **segment,
+                   struct bm_record *record);
+
+#endif

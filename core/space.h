@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Room on the disks: how large the next segment shall be, and the reserve.
+ *
+ * The reserve is a file of really allocated bytes that ordinary writes never
+ * touch. On a full disk deletions, compaction and checkpoints draw on it (it
+ * is cut down, and what it gave back is allocated anew as a segment); until
+ * it is whole again ordinary writes are refused.
+ */
+#ifndef BM_SPACE_H
+#define BM_SPACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct bm_store;
+
+/*
+ * Makes the log segment that follows the one numbered CAPACITY. On a full
+ * disk it waits for the keeper as long as that wins space; a PRIVILEGED
+ * caller gets it from the reserve. Holds no lock when called. -ENOSPC.
+ */
+int bm_space_grow(struct bm_store *store, uint64_t capacity, bool privileged);
+
+/* Size for the next data segment, bytes, from what lives now. */
+uint64_t bm_space_segment_size(struct bm_store *store);
+
+/* Gives NEED bytes of the reserve back to the disk, for what frees space in
+ * the end. False if there are not so many. */
+bool bm_space_draw(struct bm_store *store, uint64_t need);
+/* Fills it up again, as far as the disk allows. True if it is whole. */
+bool bm_space_refill(struct bm_store *store);
+
+#endif

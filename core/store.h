@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An open store: what all of the core's upper half shares.
+ *
+ * Threads: any number of callers; the syncer's (sync.h); the preparer, which
+ * makes the next log segment ahead of need; and the keeper, which compacts,
+ * sweeps dropped chunks and writes checkpoints (keeper.h).
+ *
+ * Locks, in the order in which they may be taken: rename_lock,
+ * checkpoint_lock, stripes (in ascending order), maps.lock, log.prepare_lock,
+ * log.append_lock, reserve_lock, drives.lock, counts.lock. The syncer's lock is never held
+ * while another is taken.
+ */
+#ifndef BM_STORE_H
+#define BM_STORE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "bucketmap.h"
+#include "counts.h"
+#include "drives.h"
+#include "index.h"
+#include "log.h"
+#include "map.h"
+#include "sync.h"
+
+enum { BM_STRIPES = 256 };
+
+struct bm_stripe {
+        _Alignas(64) pthread_rwlock_t lock;
+};
+
+/* What the keeper has been asked, and how far it is (keeper.c). */
+struct bm_keeper {
+        pthread_t thread;
+        bool running;
+        pthread_mutex_t lock;
+        pthread_cond_t changed;
+        /* guarded by lock */
+        bool stop, wake, thorough;
+        uint64_t rounds; /* finished; who waits for space waits for the next but one */
+};
+
+/* The newest manifest and what follows from it (checkpoint.c). */
+struct bm_manifests {
+        int fd;
+        struct bm_manifest newest;
+        uint64_t log_at_last; /* log.written when it was made */
+        _Atomic uint64_t records_since;
+        uint64_t checkpoints;
+};
+
+struct bm_store {
+        /* constant after opening */
+        char *path;
+        const struct bm_io *io;
+        bool read_only, stamp_times, no_background;
+        void (*log_fn)(void *ctx, enum bm_log_level level, const char *message);
+        void *log_ctx;
+        int lock_fd, reserve_fd;
+        struct bm_map *root, *top, *chunks, *drops, *orphans;
+        bool clean_open, found_damage;
+        uint64_t replayed_records;
+        struct bm_block_source block_source;
+
+        /* each with locks of its own */
+        struct bm_drives drives;
+        struct bm_log log;
+        struct bm_syncer syncer;
+        struct bm_maps maps;
+        struct bm_counts counts;
+        struct bm_counts held; /* data ids that the sweeper spares: large.h */
+        struct bm_keeper keeper;
+        struct bm_index_stats index_stats;
+
+        pthread_mutex_t rename_lock;     /* at most one directory changes its parent */
+        pthread_mutex_t checkpoint_lock; /* guards manifests and what compaction changes */
+        struct bm_manifests manifests;
+        uint64_t next_cold;      /* number of the next cold segment; likewise */
+        struct bm_segment *cold; /* being filled by the compactor; guarded by checkpoint_lock */
+
+        pthread_mutex_t reserve_lock;
+        uint64_t reserved;   /* bytes in the reserve; guarded by reserve_lock */
+        uint64_t disk_bytes; /* of the disks under the drives; constant after opening */
+
+        pthread_t preparer;
+        bool preparer_running;
+        pthread_mutex_t preparer_lock;
+        pthread_cond_t preparer_changed;
+        bool preparer_wanted, preparer_stop; /* guarded by preparer_lock */
+
+        /* synchronise themselves */
+        _Atomic uint64_t next_record, next_map, next_data;
+        _Atomic uint64_t keys, value_bytes; /* of the maps that users see; maps not counted */
+        _Atomic uint64_t live_bytes;        /* of records in data segments */
+        _Atomic uint64_t compacted_bytes, swept_chunks, freed_bytes;
+        _Atomic bool closing; /* long work ends early */
+        _Atomic bool damaged; /* said once in the log */
+
+        struct bm_stripe stripes[BM_STRIPES];
+};
+
+/* One log line for the store's owner. */
+void bm_store_log(struct bm_store *store, enum bm_log_level level, const char *fmt, ...)
+        __attribute__((format(printf, 3, 4)));
+
+/* -EROFS where nothing may be changed, else 0. */
+int bm_store_writable(const struct bm_store *store);
+
+/* Now, for records: ns since the epoch. */
+int64_t bm_now_ns(void);
+
+#endif

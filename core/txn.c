@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: MIT */
+/* See txn.h. */
+#include "txn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "base/le.h"
+#include "grow.h"
+#include "space.h"
+#include "store.h"
+
+void bm_txn_init(struct bm_txn *txn, struct bm_store *store)
+{
+        txn->store = store;
+        txn->privileged = txn->no_grow = false;
+        txn->steps = txn->few;
+        txn->n_steps = txn->n_base = 0;
+        txn->cap_steps = bm_array_size(txn->few);
+        memset(txn->stripes, 0, sizeof(txn->stripes));
+        txn->full = NULL;
+        txn->capacity = 0;
+}
+
+void bm_txn_deinit(struct bm_txn *txn)
+{
+        if (txn->steps != txn->few)
+                free(txn->steps);
+}
+
+static int more_steps(struct bm_txn *txn)
+{
+        size_t cap = txn->cap_steps * 2;
+        struct bm_step *steps = calloc(cap, sizeof(*steps));
+        if (!steps)
+                return -ENOMEM;
+        memcpy(steps, txn->steps, txn->n_steps * sizeof(*steps));
+        if (txn->steps != txn->few)
+                free(txn->steps);
+        txn->steps = steps;
+        txn->cap_steps = cap;
+        return 0;
+}
+
+static void add_stripe(struct bm_txn *txn, unsigned stripe)
+{
+        txn->stripes[stripe / 64] |= UINT64_C(1) << stripe % 64;
+}
+
+int bm_txn_add(struct bm_txn *txn, struct bm_map *map, const void *key, size_t key_len,
+               size_t *step)
+{
+        int r = txn->n_steps == txn->cap_steps ? more_steps(txn) : 0;
+        if (r < 0)
+                return r;
+        struct bm_step *s = &txn->steps[txn->n_steps];
+        r = bm_target_init(&s->target, map, key, key_len);
+        if (r < 0)
+                return r;
+        add_stripe(txn, s->target.stripe);
+        if (step)
+                *step = txn->n_steps;
+        txn->n_steps++;
+        return 0;
+}
+
+void bm_txn_add_map(struct bm_txn *txn, struct bm_map *map)
+{
+        for (size_t i = 0; i < (size_t)1 << map->buckets_log2; i++)
+                add_stripe(txn, bm_stripe_of(map->id, i));
+}
+
+/* Ascending, so that no two transactions wait for each other. */
+static void lock_stripes(struct bm_txn *txn)
+{
+        for (unsigned i = 0; i < BM_STRIPES; i++) {
+                if (txn->stripes[i / 64] >> i % 64 & 1)
+                        pthread_rwlock_wrlock(&txn->store->stripes[i].lock);
+        }
+}
+
+static void unlock_stripes(struct bm_txn *txn)
+{
+        for (unsigned i = 0; i < BM_STRIPES; i++) {
+                if (txn->stripes[i / 64] >> i % 64 & 1)
+                        pthread_rwlock_unlock(&txn->store->stripes[i].lock);
+        }
+}
+
+/* Locked. Growth moves slots, so it is installed before anything is found;
+ * once here nobody can park another until the lock is given up. */
+static int ready_step(struct bm_step *s)
+{
+        s->action = BM_ACT_LOOK;
+        s->moved = s->inserted = s->entered = false;
+        if (atomic_load_explicit(&s->target.map->dead, memory_order_relaxed))
+                return BM_E_NOT_FOUND;
+        handle_delayed_grows(&s->target.bucket->index);
+        return 0;
+}
+
+static int find_all(struct bm_txn *txn)
+{
+        for (size_t i = 0; i < txn->n_steps; i++) {
+                int r = ready_step(&txn->steps[i]);
+                if (r != 0)
+                        return r;
+        }
+        for (size_t i = 0; i < txn->n_steps; i++) {
+                int r = bm_target_find(&txn->steps[i].target, &txn->steps[i].found);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int bm_txn_more(struct bm_txn *txn, struct bm_map *map, const void *key, size_t key_len,
+                size_t *step)
+{
+        uint64_t before[4];
+        memcpy(before, txn->stripes, sizeof(before));
+        int r = bm_txn_add(txn, map, key, key_len, step);
+        if (r < 0)
+                return r;
+        if (memcmp(before, txn->stripes, sizeof(before)) != 0) {
+                memcpy(txn->wanted, txn->stripes, sizeof(before));
+                memcpy(txn->stripes, before, sizeof(before));
+                return BM_E_AGAIN;
+        }
+        struct bm_step *s = &txn->steps[*step];
+        r = ready_step(s);
+        return r != 0 ? r : bm_target_find(&s->target, &s->found);
+}
+
+/* Completes what a put record says of itself. */
+static int complete_put(struct bm_txn *txn, struct bm_step *s)
+{
+        struct bm_record *n = &s->next;
+        n->map_id = s->target.map->id;
+        n->key = s->target.key;
+        n->key_len = (uint8_t)s->target.key_len;
+        if (n->meta_len)
+                n->flags |= BM_RECF_META;
+        if (s->moved)
+                n->flags |= BM_RECF_MOVED;
+        if (s->found.there) {
+                n->disc = s->found.record.disc;
+        } else {
+                int disc = bm_found_free_disc(&s->target, &s->found);
+                if (disc < 0)
+                        return disc;
+                n->disc = (uint8_t)disc;
+                if (txn->store->stamp_times && bm_map_is_user(s->target.map)) {
+                        n->flags |= BM_RECF_TIME;
+                        n->time_ns = bm_now_ns();
+                }
+        }
+        if (n->disc)
+                n->flags |= BM_RECF_DISC;
+        return 0;
+}
+
+static void complete_delete(struct bm_txn *txn, struct bm_step *s)
+{
+        const struct bm_record *was = &s->found.record;
+        struct bm_map_entry entry;
+        s->next = (struct bm_record){
+                .type = BM_REC_DEL,
+                .map_id = s->target.map->id,
+                .record_id = was->record_id,
+                .key = s->target.key,
+                .key_len = (uint8_t)s->target.key_len,
+        };
+        /* a tombstone's count says what became of the record: FORMAT.md */
+        if (s->moved)
+                s->next.count = 1;
+        else if (was->type == BM_REC_MAP &&
+                 bm_map_entry_decode(&entry, was->value, was->value_len) == 0)
+                s->next.count = entry.map_id;
+        if (txn->store->stamp_times && bm_map_is_user(s->target.map)) {
+                s->next.flags |= BM_RECF_TIME;
+                s->next.time_ns = bm_now_ns();
+        }
+}
+
+static void complete_count(struct bm_step *s)
+{
+        bm_store_le64(s->hash_bytes, s->target.hash);
+        s->next = (struct bm_record){
+                .type = BM_REC_COUNT,
+                .map_id = s->target.map->id,
+                .record_id = s->found.record.record_id,
+                .count = s->next.count,
+                .key = s->hash_bytes,
+                .key_len = sizeof(s->hash_bytes),
+        };
+}
+
+/* The reserved slot is the one that leads nowhere yet: no file has id 0. */
+static int is_reserved(void *ctx, const struct bm_slot *slot)
+{
+        return slot->file_id == 0;
+}
+
+/* Takes a slot for each new key, so that nothing can fail once the frame is
+ * logged. The slots mean nothing until they are set; nobody sees them before. */
+static int reserve_slots(struct bm_txn *txn)
+{
+        for (size_t i = 0; i < txn->n_steps; i++) {
+                struct bm_step *s = &txn->steps[i];
+                if ((s->action != BM_ACT_PUT && s->action != BM_ACT_ADOPT) || s->found.there)
+                        continue;
+                struct bm_slot slot = {.kind = BM_SLOT_VALUE};
+                struct bm_index *index = &s->target.bucket->index;
+                int r = bm_index_insert(index, s->target.hash, &slot, &txn->capacity);
+                if (r == 0)
+                        r = bm_index_find(index, s->target.hash, is_reserved, NULL, &s->found.place,
+                                          &slot);
+                if (r == BM_E_INDEX_NO_SPACE)
+                        txn->full = &s->target;
+                if (r != 0)
+                        return r;
+                s->inserted = true;
+        }
+        return 0;
+}
+
+static void give_slots_back(struct bm_txn *txn)
+{
+        for (size_t i = txn->n_steps; i-- > 0;) {
+                struct bm_step *s = &txn->steps[i];
+                if (s->inserted)
+                        bm_index_erase(&s->target.bucket->index, &s->found.place);
+                s->inserted = false;
+        }
+}
+
+/* Decodes what a step's map record names. False: the step puts no map. */
+static bool puts_map(const struct bm_step *s, struct bm_map_entry *entry)
+{
+        return s->action == BM_ACT_PUT && s->next.type == BM_REC_MAP &&
+               bm_map_entry_decode(entry, s->next.value, s->next.value_len) == 0;
+}
+
+/* Maps that the frame makes enter the table before it is logged: that may
+ * fail. Those that it moves follow behind it: that cannot. */
+static int enter_maps(struct bm_txn *txn, bool logged)
+{
+        struct bm_maps *maps = &txn->store->maps;
+        for (size_t i = 0; i < txn->n_steps; i++) {
+                struct bm_step *s = &txn->steps[i];
+                struct bm_map_entry entry;
+                if (!puts_map(s, &entry) || (!logged && bm_maps_parent(maps, entry.map_id) != 0))
+                        continue;
+                int r = bm_maps_ensure(maps, entry.map_id, s->target.map->id, s->next.record_id,
+                                       entry.buckets_log2, &s->entered);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static void take_maps_back(struct bm_txn *txn)
+{
+        for (size_t i = 0; i < txn->n_steps; i++) {
+                struct bm_map_entry entry;
+                if (txn->steps[i].entered && puts_map(&txn->steps[i], &entry))
+                        bm_maps_remove(&txn->store->maps, entry.map_id);
+        }
+}
+
+/* Large counts get their place before the frame is logged, likewise. */
+static int reserve_counts(struct bm_txn *txn)
+{
+        for (size_t i = 0; i < txn->n_steps; i++) {
+                struct bm_step *s = &txn->steps[i];
+                if ((s->action != BM_ACT_PUT && s->action != BM_ACT_COUNT) ||
+                    s->next.count <= BM_SLOT_COUNT_MAX || s->next.type == BM_REC_CHUNK)
+                        continue;
+                int r = bm_counts_reserve(&txn->store->counts, s->next.record_id);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* The orphan's index entry is the slot that the deleted key had. */
+static int adopt(struct bm_txn *txn, struct bm_step *s)
+{
+        const struct bm_found *from = &txn->steps[s->from].found;
+        bm_index_set(&s->target.bucket->index, &s->found.place, &from->slot);
+        bm_segment_add_live(from->segment, from->record.length);
+        atomic_fetch_add(&txn->store->live_bytes, from->record.length);
+        return from->slot.count == BM_SLOT_COUNT_OVERFLOW
+                       ? bm_counts_set(&txn->store->counts, from->record.record_id, from->count)
+                       : 0;
+}
+
+static int apply_all(struct bm_txn *txn, const struct bm_location *where)
+{
+        int r = 0;
+        for (size_t i = 0, logged = 0; i < txn->n_steps; i++) {
+                struct bm_step *s = &txn->steps[i];
+                int one = 0;
+                if (s->action == BM_ACT_LOOK || s->action == BM_ACT_ADOPT)
+                        continue;
+                one = bm_apply(txn->store, &s->target, &s->found, &s->next, &where[logged]);
+                if (s->action == BM_ACT_PUT)
+                        bm_segment_count_put(
+                                where[logged].segment,
+                                bm_pos(where[logged].segment->header.number, where[logged].offset));
+                if (s->action == BM_ACT_DELETE && s->next.count >= BM_MAP_FIRST)
+                        bm_maps_remove(&txn->store->maps, s->next.count);
+                if (one < 0)
+                        r = one;
+                logged++;
+        }
+        /* after the deletions, which give up what is adopted here */
+        for (size_t i = 0; i < txn->n_steps; i++) {
+                if (txn->steps[i].action == BM_ACT_ADOPT && adopt(txn, &txn->steps[i]) < 0)
+                        r = -ENOMEM;
+        }
+        return r;
+}
+
+/* Gathers the records to log, in the order of the steps. */
+static int complete_all(struct bm_txn *txn, struct bm_record *records, size_t *n)
+{
+        *n = 0;
+        for (size_t i = 0; i < txn->n_steps; i++) {
+                struct bm_step *s = &txn->steps[i];
+                int r = 0;
+                if (s->action == BM_ACT_PUT)
+                        r = complete_put(txn, s);
+                else if (s->action == BM_ACT_DELETE)
+                        complete_delete(txn, s);
+                else if (s->action == BM_ACT_COUNT)
+                        complete_count(s);
+                else
+                        continue;
+                if (r < 0)
+                        return r;
+                records[(*n)++] = s->next;
+        }
+        return 0;
+}
+
+/* Locked. */
+static int commit(struct bm_txn *txn)
+{
+        struct bm_record few[bm_array_size(txn->few)], *records = few;
+        struct bm_location few_places[bm_array_size(txn->few)], *where = few_places;
+        size_t n;
+        int r = 0;
+        if (txn->n_steps > bm_array_size(few)) {
+                records = calloc(txn->n_steps, sizeof(*records));
+                where = calloc(txn->n_steps, sizeof(*where));
+                if (!records || !where)
+                        r = -ENOMEM;
+        }
+        if (r == 0)
+                r = complete_all(txn, records, &n);
+        if (r == 0 && n > 0) {
+                r = reserve_slots(txn);
+                if (r == 0)
+                        r = reserve_counts(txn);
+                if (r == 0)
+                        r = enter_maps(txn, false);
+                if (r == 0)
+                        r = bm_log_append(&txn->store->log, records, n, txn->privileged, where,
+                                          &txn->capacity);
+                if (r == 0) {
+                        r = enter_maps(txn, true);
+                        r = r < 0 ? r : apply_all(txn, where);
+                } else {
+                        take_maps_back(txn);
+                        give_slots_back(txn);
+                }
+                atomic_fetch_add_explicit(&txn->store->manifests.records_since, n,
+                                          memory_order_relaxed);
+        }
+        if (records != few) {
+                free(records);
+                free(where);
+        }
+        return r;
+}
+
+static int attempt(struct bm_txn *txn, bm_fill_fn fill, void *ctx)
+{
+        txn->n_steps = txn->n_base;
+        lock_stripes(txn);
+        int r = find_all(txn);
+        if (r == 0)
+                r = fill(txn, ctx);
+        if (r == 0)
+                r = commit(txn);
+        unlock_stripes(txn);
+        return r;
+}
+
+int bm_txn_run(struct bm_txn *txn, bm_fill_fn fill, void *ctx)
+{
+        int r = bm_store_writable(txn->store);
+        txn->n_base = txn->n_steps;
+        while (r == 0) {
+                r = attempt(txn, fill, ctx);
+                if (r == BM_E_AGAIN) {
+                        memcpy(txn->stripes, txn->wanted, sizeof(txn->stripes));
+                        r = 0;
+                        continue;
+                }
+                if (txn->no_grow)
+                        return r;
+                if (r == BM_E_INDEX_NO_SPACE)
+                        r = bm_grow_part(txn->full, txn->capacity);
+                else if (r == BM_E_DATA_NO_SPACE)
+                        r = bm_space_grow(txn->store, txn->capacity, txn->privileged);
+                else
+                        return r;
+        }
+        return r;
+}
+
+/* Readers */
+
+void bm_read_lock(struct bm_read_lock *lock, const struct bm_target *a, const struct bm_target *b)
+{
+        lock->store = a->map->store;
+        lock->first = a->stripe;
+        lock->second = b ? b->stripe : a->stripe;
+        if (lock->first > lock->second) {
+                unsigned low = lock->second;
+                lock->second = lock->first;
+                lock->first = low;
+        }
+        pthread_rwlock_rdlock(&lock->store->stripes[lock->first].lock);
+        if (lock->second != lock->first)
+                pthread_rwlock_rdlock(&lock->store->stripes[lock->second].lock);
+}
+
+void bm_read_unlock(struct bm_read_lock *lock)
+{
+        if (lock->second != lock->first)
+                pthread_rwlock_unlock(&lock->store->stripes[lock->second].lock);
+        pthread_rwlock_unlock(&lock->store->stripes[lock->first].lock);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A change of one or several records in one step: the one way by which data
+ * goes into the store.
+ *
+ *      add the keys -> lock their stripes and find what is there ->
+ *      FILL decides what shall be there -> slots are reserved in the indexes ->
+ *      one frame is logged -> the slots are set -> unlock
+ *
+ * Where an index or the log has no room nothing has happened yet; the runner
+ * unlocks, grows, and starts over. Readers never see a part: the stripes are
+ * held exclusively throughout.
+ */
+#ifndef BM_TXN_H
+#define BM_TXN_H
+
+#include "bucket.h"
+#include "log.h"
+
+enum bm_action {
+        BM_ACT_LOOK,   /* change nothing */
+        BM_ACT_PUT,    /* next becomes the key's record */
+        BM_ACT_DELETE, /* the key goes */
+        BM_ACT_COUNT,  /* next.count becomes the record's count */
+        BM_ACT_ADOPT,  /* take over the slot that step `from` gives up (orphans; not logged) */
+};
+
+/* Not an outcome for callers: the transaction starts over with more locks. */
+enum { BM_E_AGAIN = 1000 };
+
+struct bm_step {
+        struct bm_target target;
+        struct bm_found found; /* set by locking */
+        enum bm_action action; /* set by FILL, with what follows */
+        struct bm_record next; /* PUT: type, count, record_id, meta, value; the rest is filled in */
+        bool moved;  /* DELETE, PUT: what was there goes on under another key of the same frame */
+        size_t from; /* ADOPT: the step whose record it is */
+        uint8_t hash_bytes[8];
+        bool inserted; /* a slot was reserved by the commit */
+        bool entered;  /* a map was entered by the commit */
+};
+
+struct bm_txn {
+        struct bm_store *store;
+        bool privileged; /* may draw on the reserve: it frees space in the end */
+        bool no_grow;    /* say so instead of growing: bm_try_write */
+        struct bm_step *steps;
+        size_t n_steps, cap_steps;
+        size_t n_base;         /* those that were there before the first attempt */
+        struct bm_step few[6]; /* steps, as long as they suffice */
+        uint64_t stripes[4];   /* bit set: exclusively locked by this */
+        uint64_t wanted[4];    /* to be locked after BM_E_AGAIN */
+        /* after BM_E_INDEX_NO_SPACE or BM_E_DATA_NO_SPACE */
+        const struct bm_target *full;
+        uint64_t capacity;
+};
+
+void bm_txn_init(struct bm_txn *txn, struct bm_store *store);
+void bm_txn_deinit(struct bm_txn *txn);
+
+/* Adds a key, each at most once in a transaction; it must outlive it. The
+ * step's address holds until the next add: afterwards use txn->steps[i]. */
+int bm_txn_add(struct bm_txn *txn, struct bm_map *map, const void *key, size_t key_len,
+               size_t *step);
+/*
+ * The same from within FILL, when what is found leads to further keys. The
+ * first time it gives BM_E_AGAIN, to be passed on: the runner then locks that
+ * key's stripe too and calls FILL afresh.
+ */
+int bm_txn_more(struct bm_txn *txn, struct bm_map *map, const void *key, size_t key_len,
+                size_t *step);
+/* Locks all of an (other) map's buckets too: for changes that need it empty. */
+void bm_txn_add_map(struct bm_txn *txn, struct bm_map *map);
+
+/*
+ * Decides under the locks, from txn->steps[i].found, what is to be done. Any
+ * result but 0 ends the transaction without a change and is returned.
+ */
+typedef int (*bm_fill_fn)(struct bm_txn *txn, void *ctx);
+int bm_txn_run(struct bm_txn *txn, bm_fill_fn fill, void *ctx);
+
+/* Shared locking, for readers of up to two keys. */
+struct bm_read_lock {
+        struct bm_store *store;
+        unsigned first, second; /* stripes, ascending; equal: one */
+};
+void bm_read_lock(struct bm_read_lock *lock, const struct bm_target *a, const struct bm_target *b);
+void bm_read_unlock(struct bm_read_lock *lock);
+
+/*
+ * Sets index, counters and maps to what RECORD at WHERE says: the last step of
+ * a commit, and all of a replay. FOUND is what is there under TARGET.
+ */
+int bm_apply(struct bm_store *store, const struct bm_target *target, struct bm_found *found,
+             const struct bm_record *record, const struct bm_location *where);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* See view.h. */
+#include "view.h"
+
+#include <errno.h>
+
+int bm_view_init(struct bm_view *view, const struct bm_found *found)
+{
+        const struct bm_record *record = &found->record;
+        struct bm_map_entry entry;
+        struct bm_head head;
+        *view = (struct bm_view){
+                .record_id = record->record_id,
+                .count = found->count,
+                .meta = record->meta_len ? record->meta : NULL,
+                .meta_len = record->meta_len,
+                .allocated = record->length,
+        };
+        switch (record->type) {
+        case BM_REC_PUT:
+                view->value = record->value;
+                view->size = record->value_len;
+                return 0;
+        case BM_REC_HEAD:
+                if (bm_head_decode(&head, record->value, record->value_len) != 0)
+                        return -EIO;
+                view->large = true;
+                view->size = head.size;
+                view->allocated += head.allocated;
+                return 0;
+        case BM_REC_MAP:
+                if (bm_map_entry_decode(&entry, record->value, record->value_len) != 0)
+                        return -EIO;
+                view->map_id = entry.map_id;
+                return 0;
+        default:
+                return -EIO;
+        }
+}
+
+int bm_ref_check(const struct bm_ref *ref, const struct bm_found *found)
+{
+        if (!found->there)
+                return BM_E_NOT_FOUND;
+        if (ref->record_id && found->record.record_id != ref->record_id)
+                return BM_E_STALE;
+        return 0;
+}
