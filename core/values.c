@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+/* Operations on whole values and counts: read, insert, update, delete, addref. */
+#include <errno.h>
+#include <string.h>
+
+#include "grow.h"
+#include "large.h"
+#include "store.h"
+#include "view.h"
+
+/* Reading */
+
+int bm_read_ref(const struct bm_ref *ref, struct bm_view *view)
+{
+        struct bm_target target;
+        struct bm_found found;
+        struct bm_read_lock lock;
+        *view = BM_VIEW_INIT;
+        int r = bm_target_init(&target, ref->map, ref->key, ref->key_len);
+        if (r < 0)
+                return r;
+        bm_read_lock(&lock, &target, NULL);
+        r = atomic_load_explicit(&ref->map->dead, memory_order_relaxed)
+                    ? BM_E_NOT_FOUND
+                    : bm_target_find(&target, &found);
+        if (r == 0)
+                r = bm_ref_check(ref, &found);
+        if (r == 0)
+                r = bm_view_init(view, &found);
+        if (r == 0) {
+                bm_segment_pin(found.segment);
+                view->pin_ = found.segment;
+        }
+        bm_read_unlock(&lock);
+        return r;
+}
+
+int bm_read_value(struct bm_map *map, const void *key, size_t key_len, struct bm_view *view)
+{
+        const struct bm_ref ref = {.map = map, .key = key, .key_len = key_len};
+        return bm_read_ref(&ref, view);
+}
+
+void bm_view_release(struct bm_view *view)
+{
+        if (view->pin_)
+                bm_segment_unpin(view->pin_);
+        *view = BM_VIEW_INIT;
+}
+
+/* Storing a whole value */
+
+struct put {
+        const void *value;
+        size_t value_len;
+        const void *meta;
+        size_t meta_len;
+        uint64_t count;
+        uint64_t record_id; /* for a new record; out: of what was stored */
+        bool must_be_new;
+        const struct bm_head *head; /* chunks stored ahead, or NULL */
+        uint8_t head_bytes[BM_HEAD_BYTES_MAX], drop_key[BM_DROP_KEY];
+        struct bm_drop_step drop;
+};
+
+static int fill_put(struct bm_txn *txn, void *ctx)
+{
+        struct put *p = ctx;
+        struct bm_found *found = &txn->steps[0].found;
+        if (found->there && found->record.type == BM_REC_MAP)
+                return p->must_be_new ? BM_E_EXISTS : BM_E_IS_MAP;
+        if (found->there && p->must_be_new)
+                return BM_E_EXISTS;
+        if (found->there) {
+                p->record_id = found->record.record_id;
+                int r = bm_large_drop_all(txn, &found->record, &p->drop);
+                if (r != 0)
+                        return r;
+        }
+        if (p->head) {
+                int r = bm_large_commit(txn, p->head, p->drop_key);
+                if (r != 0)
+                        return r;
+        }
+        struct bm_step *s = &txn->steps[0]; /* adding steps may have moved them */
+        s->action = BM_ACT_PUT;
+        s->next = (struct bm_record){
+                .type = p->head ? BM_REC_HEAD : BM_REC_PUT,
+                .record_id = p->record_id,
+                .count = p->count,
+                .meta = p->meta,
+                .meta_len = (uint32_t)p->meta_len,
+                .value = p->head ? p->head_bytes : p->value,
+                .value_len = (uint32_t)p->value_len,
+        };
+        if (p->head)
+                s->next.value_len = bm_head_encode(p->head, p->head_bytes);
+        return 0;
+}
+
+static int run_put(struct bm_map *map, const void *key, size_t key_len, struct put *p, bool no_grow,
+                   uint64_t *capacity)
+{
+        struct bm_txn txn;
+        bm_txn_init(&txn, map->store);
+        txn.no_grow = no_grow;
+        p->record_id = atomic_fetch_add(&map->store->next_record, 1);
+        int r = bm_txn_add(&txn, map, key, key_len, NULL);
+        if (r == 0)
+                r = bm_txn_run(&txn, fill_put, p);
+        if (capacity)
+                *capacity = txn.capacity;
+        bm_txn_deinit(&txn);
+        return r;
+}
+
+int bm_insert(struct bm_map *map, const void *key, size_t key_len, const void *value,
+              size_t value_len, uint64_t count)
+{
+        struct put p = {.value = value, .value_len = value_len, .count = count};
+        struct bm_head head;
+        int r;
+        if (count > BM_COUNT_MAX)
+                return BM_E_COUNT;
+        if (value_len > BM_VALUE_MAX)
+                return -EFBIG;
+        if (value_len <= BM_VALUE_INLINE)
+                return run_put(map, key, key_len, &p, false, NULL);
+        r = bm_store_writable(map->store);
+        if (r < 0)
+                return r;
+        r = bm_large_store(map->store, value, value_len, &head);
+        if (r == 0) {
+                p.head = &head;
+                r = run_put(map, key, key_len, &p, false, NULL);
+        }
+        bm_large_done(map->store, &head);
+        return r;
+}
+
+int bm_try_write(struct bm_map *map, const void *key, size_t key_len, const void *value,
+                 size_t value_len, uint64_t count, uint64_t *capacity)
+{
+        struct put p = {.value = value, .value_len = value_len, .count = count};
+        if (count > BM_COUNT_MAX)
+                return BM_E_COUNT;
+        if (value_len > BM_VALUE_INLINE)
+                return -EFBIG;
+        return run_put(map, key, key_len, &p, true, capacity);
+}
+
+int bm_create_record(struct bm_map *map, const void *key, size_t key_len, const void *value,
+                     size_t value_len, const void *meta, size_t meta_len, uint64_t *record_id)
+{
+        struct put p = {
+                .value = value,
+                .value_len = value_len,
+                .meta = meta,
+                .meta_len = meta_len,
+                .count = 1,
+                .must_be_new = true,
+        };
+        if (value_len > BM_VALUE_INLINE || meta_len > BM_META_MAX)
+                return -EFBIG;
+        int r = run_put(map, key, key_len, &p, false, NULL);
+        if (r == 0 && record_id)
+                *record_id = p.record_id;
+        return r;
+}
+
+/* Updating by callback */
+
+struct update {
+        bm_update_fn fn;
+        void *ctx;
+        uint64_t record_id;
+        struct bm_drop_step drop;
+};
+
+static int fill_update(struct bm_txn *txn, void *ctx)
+{
+        struct update *u = ctx;
+        struct bm_found *found = &txn->steps[0].found;
+        struct bm_record *was = &found->record;
+        struct bm_view view = BM_VIEW_INIT;
+        struct bm_next next = {.count = 1};
+        int r;
+        if (found->there) {
+                if (was->type == BM_REC_MAP)
+                        return BM_E_IS_MAP;
+                r = bm_view_init(&view, found);
+                if (r < 0)
+                        return r;
+                next = (struct bm_next){
+                        .value = view.value,
+                        .value_len = view.large ? 0 : view.size,
+                        .meta = view.meta,
+                        .meta_len = view.meta_len,
+                        .count = view.count,
+                };
+        }
+        enum bm_verdict verdict = u->fn(u->ctx, found->there ? &view : NULL, &next);
+        if (verdict == BM_KEEP || (verdict == BM_DELETE && !found->there))
+                return 0;
+        if (next.count > BM_COUNT_MAX)
+                return BM_E_COUNT;
+        if (next.value_len > BM_VALUE_INLINE || next.meta_len > BM_META_MAX)
+                return -EFBIG;
+        bool same_value = found->there && view.large && next.value == view.value;
+        if (!same_value && found->there) {
+                r = bm_large_drop_all(txn, was, &u->drop);
+                if (r != 0)
+                        return r;
+        }
+        struct bm_step *s = &txn->steps[0];
+        if (verdict == BM_DELETE) {
+                s->action = BM_ACT_DELETE;
+                return 0;
+        }
+        s->action = BM_ACT_PUT;
+        s->next = (struct bm_record){
+                .type = same_value ? BM_REC_HEAD : BM_REC_PUT,
+                .record_id = found->there ? s->found.record.record_id : u->record_id,
+                .count = next.count,
+                .meta = next.meta,
+                .meta_len = (uint32_t)next.meta_len,
+                .value = same_value ? s->found.record.value : next.value,
+                .value_len = same_value ? s->found.record.value_len : (uint32_t)next.value_len,
+        };
+        return 0;
+}
+
+int bm_update(struct bm_map *map, const void *key, size_t key_len, bm_update_fn fn, void *ctx)
+{
+        struct update u = {.fn = fn, .ctx = ctx};
+        struct bm_txn txn;
+        bm_txn_init(&txn, map->store);
+        u.record_id = atomic_fetch_add(&map->store->next_record, 1);
+        int r = bm_txn_add(&txn, map, key, key_len, NULL);
+        if (r == 0)
+                r = bm_txn_run(&txn, fill_update, &u);
+        bm_txn_deinit(&txn);
+        return r;
+}
+
+/* Deleting */
+
+struct delete
+{
+        bool if_count;
+        uint64_t count;
+        struct bm_drop_step drop;
+};
+
+static int fill_delete(struct bm_txn *txn, void *ctx)
+{
+        struct delete *d = ctx;
+        struct bm_found *found = &txn->steps[0].found;
+        if (!found->there)
+                return BM_E_NOT_FOUND;
+        if (found->record.type == BM_REC_MAP)
+                return BM_E_IS_MAP;
+        if (d->if_count && found->count != d->count)
+                return BM_E_COUNT;
+        int r = bm_large_drop_all(txn, &found->record, &d->drop);
+        txn->steps[0].action = BM_ACT_DELETE;
+        return r;
+}
+
+static int run_delete(struct bm_map *map, const void *key, size_t key_len, struct delete *d)
+{
+        struct bm_txn txn;
+        bm_txn_init(&txn, map->store);
+        txn.privileged = true;
+        int r = bm_txn_add(&txn, map, key, key_len, NULL);
+        if (r == 0)
+                r = bm_txn_run(&txn, fill_delete, d);
+        bm_txn_deinit(&txn);
+        return r;
+}
+
+int bm_delete_key(struct bm_map *map, const void *key, size_t key_len)
+{
+        struct delete d = {.if_count = false};
+        return run_delete(map, key, key_len, &d);
+}
+
+int bm_delete_if_count(struct bm_map *map, const void *key, size_t key_len, uint64_t count)
+{
+        struct delete d = {.if_count = true, .count = count};
+        return run_delete(map, key, key_len, &d);
+}
+
+/* Counting */
+
+struct count_change {
+        const struct bm_ref *ref;
+        bool set;
+        int64_t delta;
+        uint64_t count; /* in: what to set; out: the new one */
+};
+
+static int fill_count(struct bm_txn *txn, void *ctx)
+{
+        struct count_change *c = ctx;
+        struct bm_step *s = &txn->steps[0];
+        int r = bm_ref_check(c->ref, &s->found);
+        if (r != 0)
+                return r;
+        if (s->found.record.type == BM_REC_MAP)
+                return BM_E_IS_MAP;
+        uint64_t count = c->set ? c->count : s->found.count + (uint64_t)c->delta;
+        /* counts have 62 bits: below zero wraps to above the limit */
+        if (count > BM_COUNT_MAX)
+                return BM_E_COUNT;
+        c->count = count;
+        if (count == s->found.count)
+                return 0;
+        s->action = BM_ACT_COUNT;
+        s->next = (struct bm_record){
+                .type = BM_REC_COUNT, .record_id = s->found.record.record_id, .count = count};
+        return 0;
+}
+
+static int run_count(struct count_change *c)
+{
+        struct bm_txn txn;
+        bm_txn_init(&txn, c->ref->map->store);
+        int r = bm_txn_add(&txn, c->ref->map, c->ref->key, c->ref->key_len, NULL);
+        if (r == 0)
+                r = bm_txn_run(&txn, fill_count, c);
+        bm_txn_deinit(&txn);
+        return r;
+}
+
+int bm_count_add(const struct bm_ref *ref, int64_t delta, uint64_t *count)
+{
+        struct count_change c = {.ref = ref, .delta = delta};
+        if (delta > (int64_t)BM_COUNT_MAX || delta < -(int64_t)BM_COUNT_MAX)
+                return BM_E_COUNT;
+        int r = run_count(&c);
+        if (r == 0 && count)
+                *count = c.count;
+        return r;
+}
+
+int bm_count_set(const struct bm_ref *ref, uint64_t count)
+{
+        struct count_change c = {.ref = ref, .set = true, .count = count};
+        if (count > BM_COUNT_MAX)
+                return BM_E_COUNT;
+        return run_count(&c);
+}
+
+int bm_addref(struct bm_map *map, const void *key, size_t key_len, uint64_t *count)
+{
+        const struct bm_ref ref = {.map = map, .key = key, .key_len = key_len};
+        return bm_count_add(&ref, 1, count);
+}
+
+int bm_unref(struct bm_map *map, const void *key, size_t key_len, uint64_t *count)
+{
+        const struct bm_ref ref = {.map = map, .key = key, .key_len = key_len};
+        return bm_count_add(&ref, -1, count);
+}
