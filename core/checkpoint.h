@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Checkpoints: the index as it is, written beside the log, so that an open
+ * replays only what came later.
+ *
+ * Bucket after bucket is copied under its lock, changed blocks only, with the
+ * log position that the copy includes. Then the log is synced as far as any
+ * copy reaches, the copies and tables are synced, and last the manifest that
+ * names them all. Two manifests are kept; what only older ones refer to is
+ * freed.
+ */
+#ifndef BM_CHECKPOINT_H
+#define BM_CHECKPOINT_H
+
+#include <stdbool.h>
+
+struct bm_store;
+
+/* CLEAN: nothing follows; the store is being closed. Takes checkpoint_lock.
+ * A failure leaves the older manifests in force. */
+int bm_checkpoint_write(struct bm_store *store, bool clean);
+
+/* Writes the newest manifest once more, without its clean flag: before the
+ * first append after a clean open. */
+int bm_checkpoint_unclean(struct bm_store *store);
+
+/* Whether so much was logged since the last one that it is time. */
+bool bm_checkpoint_due(struct bm_store *store);
+
+#endif

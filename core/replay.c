@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading the log again: whole frames in order, from the checkpoint to the first that is not whole.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/intmath.h"
+#include "base/le.h"
+#include "recover.h"
+#include "store.h"
+#include "txn.h"
+
+struct reader {
+        struct bm_store *store;
+        struct bm_replay *replay;
+        struct bm_segment **by_number; /* log segments, sorted */
+        size_t n_segments, cap_segments;
+        struct bm_record *frame;
+        struct bm_location *where;
+        size_t n_frame, cap_frame;
+};
+
+static int collect_log(void *ctx, struct bm_segment *s)
+{
+        struct reader *rd = ctx;
+        if (s->header.kind != BM_SEGMENT_LOG)
+                return 0;
+        if (rd->n_segments == rd->cap_segments) {
+                size_t cap = rd->cap_segments ? rd->cap_segments * 2 : 64;
+                struct bm_segment **grown =
+                        realloc(rd->by_number, cap * sizeof(struct bm_segment *));
+                if (!grown)
+                        return -ENOMEM;
+                rd->by_number = grown;
+                rd->cap_segments = cap;
+        }
+        rd->by_number[rd->n_segments++] = s;
+        return 0;
+}
+
+static struct bm_segment *by_number(const struct reader *rd, uint64_t number)
+{
+        for (size_t i = 0; i < rd->n_segments; i++) {
+                if (rd->by_number[i]->header.number == number)
+                        return rd->by_number[i];
+        }
+        return NULL;
+}
+
+/* A frame's records from OFFSET on; *LEN gets its length. BM_E_DAMAGED where it is not whole. */
+static int read_frame(struct reader *rd, struct bm_segment *s, uint64_t offset, uint64_t *len)
+{
+        uint64_t at = offset;
+        bool more = true;
+        rd->n_frame = 0;
+        while (more) {
+                if (rd->n_frame == rd->cap_frame) {
+                        size_t cap = rd->cap_frame ? rd->cap_frame * 2 : 64;
+                        struct bm_record *frame = realloc(rd->frame, cap * sizeof(*frame));
+                        if (frame)
+                                rd->frame = frame;
+                        struct bm_location *where =
+                                frame ? realloc(rd->where, cap * sizeof(*where)) : NULL;
+                        if (!where)
+                                return -ENOMEM;
+                        rd->where = where;
+                        rd->cap_frame = cap;
+                }
+                struct bm_record *r = &rd->frame[rd->n_frame];
+                if (bm_segment_record(s, at, r) != 0)
+                        return BM_E_DAMAGED;
+                rd->where[rd->n_frame++] = (struct bm_location){
+                        .segment = s, .offset = (uint32_t)at, .length = r->length};
+                at += r->length;
+                more = r->more;
+        }
+        *len = at - offset;
+        return 0;
+}
+
+static bool has_slot(const struct bm_record *r)
+{
+        return bm_record_slot_kind(r->type) != BM_SLOT_EMPTY;
+}
+
+static void raise_id(uint64_t *next, uint64_t seen)
+{
+        if (seen >= *next)
+                *next = seen + 1;
+}
+
+/* Ids that were given out must not be given out again. */
+static void note_ids(struct bm_replay *rp, const struct bm_record *r)
+{
+        struct bm_map_entry entry;
+        struct bm_head head;
+        if (r->map_id == BM_MAP_CHUNKS || r->map_id == BM_MAP_DROPS)
+                raise_id(&rp->next_data, r->record_id);
+        else
+                raise_id(&rp->next_record, r->record_id);
+        if (r->type == BM_REC_MAP && bm_map_entry_decode(&entry, r->value, r->value_len) == 0)
+                raise_id(&rp->next_map, entry.map_id);
+        if (r->type == BM_REC_HEAD && bm_head_decode(&head, r->value, r->value_len) == 0)
+                raise_id(&rp->next_data, head.data_id);
+}
+
+/* Maps come and go with their entries, also where the index has them already. */
+static int replay_maps(struct bm_store *store, const struct bm_record *r)
+{
+        struct bm_map_entry entry;
+        if (r->type == BM_REC_MAP && bm_map_entry_decode(&entry, r->value, r->value_len) == 0)
+                return bm_maps_ensure(&store->maps, entry.map_id, r->map_id, r->record_id,
+                                      entry.buckets_log2, NULL);
+        if (r->type == BM_REC_DEL && r->count >= BM_MAP_FIRST)
+                bm_maps_remove(&store->maps, r->count);
+        return 0;
+}
+
+static int is_reserved(void *ctx, const struct bm_slot *slot)
+{
+        return slot->file_id == 0;
+}
+
+/* A slot for a key that the index does not have, growing as insert would. */
+static int make_slot(struct bm_target *t, struct bm_found *found)
+{
+        struct bm_index *ix = &t->bucket->index;
+        struct bm_slot slot = {.kind = BM_SLOT_VALUE};
+        uint64_t capacity;
+        int r;
+        while ((r = bm_index_insert(ix, t->hash, &slot, &capacity)) == BM_E_INDEX_NO_SPACE) {
+                r = bm_index_grow(ix, t->hash, capacity);
+                if (r != 0)
+                        return r;
+                handle_delayed_grows(ix);
+        }
+        return r != 0 ? r
+                      : bm_index_find(ix, t->hash, is_reserved, NULL, &found->place, &found->slot);
+}
+
+static int replay_record(struct reader *rd, const struct bm_record *r,
+                         const struct bm_location *where)
+{
+        struct bm_store *store = rd->store;
+        uint64_t position = bm_pos(where->segment->header.number, where->offset);
+        struct bm_target target;
+        struct bm_found found;
+        note_ids(rd->replay, r);
+        int result = replay_maps(store, r);
+        if (result != 0 || r->type == BM_REC_PAD || r->map_id == BM_MAP_ORPHANS)
+                return result;
+        struct bm_map *map = bm_maps_get(&store->maps, r->map_id);
+        if (!map) /* of a map that is gone */
+                return 0;
+        if (r->type == BM_REC_COUNT)
+                result = r->key_len == 8 ? bm_target_init_record(&target, map, bm_load_le64(r->key),
+                                                                 r->record_id)
+                                         : BM_E_DAMAGED;
+        else
+                result = bm_target_init(&target, map, r->key, r->key_len);
+        if (result != 0 || position < target.bucket->applied)
+                goto out;
+        result = bm_target_find(&target, &found);
+        if (result == 0 && !found.there && has_slot(r))
+                result = make_slot(&target, &found);
+        if (result == 0)
+                result = bm_apply(store, &target, &found, r, where);
+out:
+        bm_maps_put(&store->maps, map);
+        return result == -EINVAL ? BM_E_DAMAGED : result;
+}
+
+static int replay_frame(struct reader *rd, bool apply)
+{
+        for (size_t i = 0; i < rd->n_frame; i++) {
+                const struct bm_record *r = &rd->frame[i];
+                const struct bm_location *w = &rd->where[i];
+                if (r->type == BM_REC_SYNC && r->version > rd->replay->durable)
+                        rd->replay->durable = r->version;
+                if (has_slot(r))
+                        bm_segment_count_put(w->segment,
+                                             bm_pos(w->segment->header.number, w->offset));
+                if (!apply || r->type == BM_REC_SYNC || r->type == BM_REC_SEAL)
+                        continue;
+                int result = replay_record(rd, r, w);
+                if (result != 0)
+                        return result;
+                rd->replay->records++;
+        }
+        return 0;
+}
+
+/* The segment that a seal leads to, or NULL where it is not there. */
+static struct bm_segment *follow_seal(struct reader *rd)
+{
+        const struct bm_record *r = &rd->frame[rd->n_frame - 1];
+        struct bm_seal seal;
+        if (r->type != BM_REC_SEAL || bm_seal_decode(&seal, r->value, r->value_len) != 0)
+                return NULL;
+        struct bm_segment *next = by_number(rd, seal.next_number);
+        return next && next->header.salt == seal.next_salt ? next : NULL;
+}
+
+static void begin_segment(struct bm_segment *s)
+{
+        atomic_store(&s->n_puts, 0); /* counted anew, from its start */
+        atomic_store(&s->state, BM_SEGMENT_OPEN);
+        atomic_store(&s->lowest_version, bm_pos(s->header.number, 0));
+}
+
+static int replay_chain(struct reader *rd, struct bm_segment *s, uint64_t from)
+{
+        uint64_t at = BM_SEGMENT_HEADER, len;
+        begin_segment(s);
+        for (;;) {
+                rd->replay->end = bm_pos(s->header.number, at);
+                atomic_store(&s->used, at);
+                int r = read_frame(rd, s, at, &len);
+                if (r < 0)
+                        return r;
+                if (r != 0)
+                        return 0;
+                if (rd->frame[rd->n_frame - 1].type == BM_REC_SEAL) {
+                        struct bm_segment *next = follow_seal(rd);
+                        if (!next)
+                                return 0;
+                        atomic_store(&s->used, at + len);
+                        atomic_store(&s->state, BM_SEGMENT_SEALED);
+                        if (next->header.durable > rd->replay->durable)
+                                rd->replay->durable = next->header.durable;
+                        s = next;
+                        at = BM_SEGMENT_HEADER;
+                        begin_segment(s);
+                        continue;
+                }
+                r = replay_frame(rd, bm_pos(s->header.number, at) >= from);
+                if (r != 0)
+                        return r;
+                at += len;
+        }
+}
+
+/* Whatever is behind the end and still says that more was durable: then the
+ * end is no end but damage. */
+static void look_beyond(struct reader *rd)
+{
+        struct bm_segment *last = by_number(rd, bm_pos_number(rd->replay->end));
+        struct bm_record r;
+        for (size_t i = 0; i < rd->n_segments; i++) {
+                const struct bm_segment_header *h = &rd->by_number[i]->header;
+                if (h->number > last->header.number && h->durable > rd->replay->durable)
+                        rd->replay->durable = h->durable;
+        }
+        for (uint64_t at = bm_pos_offset(rd->replay->end); at < last->size; at += BM_UNIT) {
+                uint32_t len = bm_record_length(last->base + at, last->size - at);
+                if (len == 0 || len > 64 || bm_segment_record(last, at, &r) != 0)
+                        continue;
+                if (r.type == BM_REC_SYNC && r.version > rd->replay->durable)
+                        rd->replay->durable = r.version;
+        }
+}
+
+int bm_replay(struct bm_store *store, uint64_t from, struct bm_replay *replay)
+{
+        struct reader rd = {.store = store, .replay = replay};
+        int r = bm_drives_each(&store->drives, collect_log, &rd);
+        struct bm_segment *first = r == 0 ? by_number(&rd, bm_pos_number(from)) : NULL;
+        if (r == 0)
+                r = first ? replay_chain(&rd, first, from) : BM_E_DAMAGED;
+        if (r == 0)
+                look_beyond(&rd);
+        free(rd.by_number);
+        free(rd.frame);
+        free(rd.where);
+        return r;
+}
+
+/* Counting what lives */
+
+static int zero(void *ctx, struct bm_segment *s)
+{
+        if (s->header.kind != BM_SEGMENT_INDEX) {
+                atomic_store(&s->live_bytes, 0);
+                atomic_store(&s->n_live, 0);
+        }
+        return 0;
+}
+
+static int count_slot(struct bm_store *store, const struct bm_slot *slot)
+{
+        struct bm_segment *s = bm_drives_segment(&store->drives, slot->file_id);
+        uint32_t length = slot->length;
+        if (!s || !s->base)
+                return 0; /* check's to name; reading it gives an error */
+        if (length == 0)
+                length = bm_range_ok(slot->offset, 16, s->size)
+                                 ? bm_record_length(s->base + slot->offset, s->size - slot->offset)
+                                 : 0;
+        bm_segment_add_live(s, length);
+        atomic_fetch_add(&store->live_bytes, length);
+        return 0;
+}
+
+static int count_bucket(struct bm_map *map, size_t i)
+{
+        unsigned skip = map->buckets_log2;
+        uint64_t hash = skip ? (uint64_t)i << (64 - skip) : 0;
+        uint64_t end = skip ? hash | (UINT64_MAX >> skip) : UINT64_MAX, last;
+        do {
+                struct bm_known_slot *slots;
+                size_t n;
+                int r = bm_index_collect(&map->buckets[i].index, hash, &slots, &n, &last);
+                if (r < 0)
+                        return r;
+                for (size_t k = 0; k < n; k++)
+                        count_slot(map->store, &slots[k].slot);
+                free(slots);
+                hash = last + 1;
+        } while (last < end);
+        return 0;
+}
+
+int bm_recount(struct bm_store *store)
+{
+        struct bm_map **maps;
+        size_t n;
+        bm_drives_each(&store->drives, zero, NULL);
+        atomic_store(&store->live_bytes, 0);
+        int r = bm_maps_list(&store->maps, &maps, &n);
+        for (size_t i = 0; i < n && r == 0; i++) {
+                for (size_t k = 0; k < (size_t)1 << maps[i]->buckets_log2 && r == 0; k++)
+                        r = count_bucket(maps[i], k);
+        }
+        bm_maps_list_free(&store->maps, maps, n);
+        return r;
+}
