@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT */
+/* See compact.h. */
+#include "compact.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/intmath.h"
+#include "base/le.h"
+#include "space.h"
+#include "store.h"
+#include "txn.h"
+
+enum {
+        DUE_SHARE = 7, /* one in so many bytes dead: compact */
+};
+
+struct compaction {
+        struct bm_store *store;
+        struct bm_segment *victim;
+        uint64_t version; /* that copies get: the log's tail, so they win over what they copy */
+};
+
+/* The cold segment with room for LEN more bytes, a new one if need be. */
+static int cold_room(struct bm_store *store, uint32_t len)
+{
+        struct bm_segment *cold = store->cold;
+        if (cold && atomic_load(&cold->used) + len <= cold->size)
+                return 0;
+        if (cold)
+                atomic_store(&cold->state, BM_SEGMENT_SEALED);
+        store->cold = NULL;
+        uint64_t size = bm_space_segment_size(store);
+        int r;
+        do {
+                r = bm_drives_make(&store->drives, BM_SEGMENT_COLD, size, store->next_cold,
+                                   store->log.epoch, atomic_load(&store->syncer.durable),
+                                   &store->cold);
+        } while (r == -ENOSPC && bm_space_draw(store, size));
+        if (r < 0) {
+                store->cold = NULL;
+                return r;
+        }
+        store->next_cold++;
+        atomic_store(&store->cold->state, BM_SEGMENT_OPEN);
+        return 0;
+}
+
+/* Appends a copy; only the one compactor writes cold segments. */
+static int cold_append(struct bm_store *store, struct bm_record *record, struct bm_location *where)
+{
+        uint8_t bytes[BM_CHUNK + 1024], *out = bytes;
+        record->more = false;
+        record->flags |= BM_RECF_VERSION;
+        int64_t base_time = store->cold ? store->cold->header.base_time : 0;
+        uint32_t len = bm_record_measure(record, base_time);
+        /* the time may take more bytes in a segment of another base */
+        int r = len == 0 ? -EFBIG : cold_room(store, len + BM_SEAL_ROOM);
+        if (r < 0)
+                return r;
+        struct bm_segment *cold = store->cold;
+        len = bm_record_measure(record, cold->header.base_time);
+        if (len > sizeof(bytes)) {
+                out = malloc(len);
+                if (!out)
+                        return -ENOMEM;
+        }
+        uint64_t at = atomic_load(&cold->used);
+        bm_record_encode(record, cold->header.base_time, out);
+        bm_record_seal(out, len, cold->header.salt, at);
+        r = bm_io_call(cold->io, map_write, cold->fd, cold->base, at, out, len);
+        if (out != bytes)
+                free(out);
+        if (r < 0)
+                return r;
+        atomic_store_explicit(&cold->used, at + len, memory_order_release);
+        *where = (struct bm_location){.segment = cold, .offset = (uint32_t)at, .length = len};
+        return 0;
+}
+
+struct at_place {
+        uint32_t file_id, offset;
+};
+
+static int is_at(void *ctx, const struct bm_slot *slot)
+{
+        const struct at_place *p = ctx;
+        return slot->file_id == p->file_id && slot->offset == p->offset;
+}
+
+/* Locked (exclusive). Copies what SLOT leads to and points it there. */
+static int move_slot(struct compaction *c, struct bm_target *t, struct bm_place *place,
+                     struct bm_slot *slot, struct bm_record *copy, struct bm_segment *from,
+                     uint32_t old_length)
+{
+        struct bm_store *store = c->store;
+        struct bm_location where;
+        copy->version = c->version;
+        if (copy->type != BM_REC_CHUNK)
+                copy->count = slot->count == BM_SLOT_COUNT_OVERFLOW
+                                      ? bm_counts_get(&store->counts, copy->record_id)
+                                      : slot->count;
+        int r = cold_append(store, copy, &where);
+        if (r < 0)
+                return r;
+        slot->file_id = where.segment->header.file_id;
+        slot->offset = where.offset;
+        slot->length = where.length;
+        bm_index_set(&t->bucket->index, place, slot);
+        bm_segment_count_put(where.segment, copy->version);
+        bm_segment_add_live(where.segment, where.length);
+        bm_segment_drop_live(from, old_length);
+        atomic_fetch_add(&store->live_bytes, where.length);
+        atomic_fetch_sub(&store->live_bytes, old_length);
+        return 0;
+}
+
+/* Moves the record at AT of the victim if TARGET's bucket still points there. */
+static int move_if_alive(struct compaction *c, struct bm_target *t, const struct bm_record *record,
+                         const struct bm_record *copy, uint32_t at, bool *alive)
+{
+        struct at_place here = {.file_id = c->victim->header.file_id, .offset = at};
+        pthread_rwlock_t *lock = &c->store->stripes[t->stripe].lock;
+        struct bm_record moved = *copy;
+        struct bm_place place;
+        struct bm_slot slot;
+        pthread_rwlock_wrlock(lock);
+        int r = bm_index_find(&t->bucket->index, t->hash, is_at, &here, &place, &slot);
+        *alive = r == 0;
+        if (r == 0)
+                r = move_slot(c, t, &place, &slot, &moved, c->victim, record->length);
+        pthread_rwlock_unlock(lock);
+        return r == BM_E_NOT_FOUND ? 0 : r;
+}
+
+static int compact_put(struct compaction *c, const struct bm_record *record, uint32_t at)
+{
+        struct bm_map *map = bm_maps_get(&c->store->maps, record->map_id);
+        struct bm_target t;
+        bool alive = false;
+        int r = 0;
+        if (map && map->id != BM_MAP_ORPHANS) {
+                r = bm_target_init(&t, map, record->key, record->key_len);
+                if (r == 0)
+                        r = move_if_alive(c, &t, record, record, at, &alive);
+        }
+        bm_maps_put(&c->store->maps, map);
+        if (r != 0 || alive)
+                return r;
+        /* a removed but open record is copied as what it is, so that nobody
+         * ever takes it for its old key's */
+        uint8_t key[8];
+        struct bm_record copy = *record;
+        bm_store_le64(key, record->record_id);
+        copy.map_id = BM_MAP_ORPHANS;
+        copy.key = key;
+        copy.key_len = sizeof(key);
+        r = bm_target_init(&t, c->store->orphans, key, sizeof(key));
+        return r < 0 ? r : move_if_alive(c, &t, record, &copy, at, &alive);
+}
+
+static uint64_t version_at(const struct bm_segment *s, const struct bm_record *record, uint32_t at)
+{
+        return record->flags & BM_RECF_VERSION ? record->version : bm_pos(s->header.number, at);
+}
+
+/*
+ * A count that is still the record's, and newer than the record: the record is
+ * copied with it, for without the index (both checkpoints lost) this count
+ * would be the only trace.
+ */
+static int compact_count(struct compaction *c, const struct bm_record *record, uint32_t at)
+{
+        struct bm_map *map = bm_maps_get(&c->store->maps, record->map_id);
+        struct bm_target t;
+        struct bm_found found;
+        if (!map)
+                return 0;
+        int r = bm_target_init_record(&t, map, bm_load_le64(record->key), record->record_id);
+        pthread_rwlock_t *lock = &c->store->stripes[t.stripe].lock;
+        pthread_rwlock_wrlock(lock);
+        r = bm_target_find(&t, &found);
+        if (r == 0 && found.there && found.count == record->count &&
+            version_at(found.segment, &found.record, found.slot.offset) <
+                    version_at(c->victim, record, at)) {
+                struct bm_record copy = found.record;
+                r = move_slot(c, &t, &found.place, &found.slot, &copy, found.segment,
+                              found.record.length);
+        }
+        pthread_rwlock_unlock(lock);
+        bm_maps_put(&c->store->maps, map);
+        return r;
+}
+
+struct older {
+        const struct bm_segment *victim;
+        uint64_t version;
+};
+
+static int holds_older_dead(void *ctx, struct bm_segment *s)
+{
+        const struct older *o = ctx;
+        return s != o->victim && s->header.kind != BM_SEGMENT_INDEX &&
+               atomic_load(&s->lowest_version) < o->version &&
+               atomic_load(&s->n_puts) > atomic_load(&s->n_live);
+}
+
+/* A tombstone goes only when no segment that still has a file could hold what it hides. */
+static int compact_tombstone(struct compaction *c, const struct bm_record *record, uint32_t at)
+{
+        struct older o = {.victim = c->victim, .version = version_at(c->victim, record, at)};
+        struct bm_record copy = *record;
+        struct bm_location where;
+        if (record->map_id == BM_MAP_ORPHANS ||
+            bm_drives_each(&c->store->drives, holds_older_dead, &o) == 0)
+                return 0;
+        copy.version = o.version;
+        int r = cold_append(c->store, &copy, &where);
+        if (r < 0)
+                return r;
+        where.segment->kept_bytes += where.length;
+        if (o.version > where.segment->kept_version)
+                where.segment->kept_version = o.version;
+        if (o.version < atomic_load(&where.segment->lowest_version))
+                atomic_store(&where.segment->lowest_version, o.version);
+        return 0;
+}
+
+static int compact_record(struct compaction *c, const struct bm_record *record, uint32_t at)
+{
+        switch (record->type) {
+        case BM_REC_PUT:
+        case BM_REC_HEAD:
+        case BM_REC_MAP:
+        case BM_REC_CHUNK:
+                return compact_put(c, record, at);
+        case BM_REC_COUNT:
+                return compact_count(c, record, at);
+        case BM_REC_DEL:
+                return compact_tombstone(c, record, at);
+        default:
+                return 0;
+        }
+}
+
+/* checkpoint_lock is held. */
+static int compact_segment(struct bm_store *store, struct bm_segment *victim)
+{
+        struct compaction c = {
+                .store = store, .victim = victim, .version = bm_log_tail(&store->log)};
+        uint64_t used = atomic_load(&victim->used);
+        for (uint64_t at = BM_SEGMENT_HEADER; at < used;) {
+                struct bm_record record;
+                if (bm_segment_record(victim, at, &record) != 0) {
+                        char place[4200];
+                        victim->unreadable = true;
+                        bm_store_log(store, BM_LOG_ERROR, "damaged record at byte %llu of %s",
+                                     (unsigned long long)at,
+                                     bm_drives_place(&store->drives, victim, place, sizeof(place)));
+                        return 0;
+                }
+                int r = compact_record(&c, &record, (uint32_t)at);
+                if (r < 0)
+                        return r;
+                at += record.length;
+        }
+        atomic_fetch_add(&store->compacted_bytes, used);
+        victim->emptied = true;
+        return 0;
+}
+
+/* Choosing */
+
+struct choice {
+        uint64_t oldest_dead; /* lowest version of a segment with dead records */
+        struct bm_segment *best;
+        double best_share;
+        uint64_t used, dead;
+        bool pending;
+};
+
+static bool is_candidate(const struct bm_segment *s)
+{
+        return s->header.kind != BM_SEGMENT_INDEX && !s->emptied && !s->unreadable &&
+               atomic_load(&s->state) == BM_SEGMENT_SEALED;
+}
+
+static int find_oldest(void *ctx, struct bm_segment *s)
+{
+        struct choice *c = ctx;
+        uint64_t lowest = atomic_load(&s->lowest_version);
+        if (s->header.kind != BM_SEGMENT_INDEX && lowest < c->oldest_dead &&
+            atomic_load(&s->n_puts) > atomic_load(&s->n_live))
+                c->oldest_dead = lowest;
+        return 0;
+}
+
+static int weigh(void *ctx, struct bm_segment *s)
+{
+        struct choice *c = ctx;
+        if (s->header.kind != BM_SEGMENT_INDEX &&
+            (s->emptied || atomic_load(&s->state) == BM_SEGMENT_GONE))
+                c->pending = true;
+        if (!is_candidate(s))
+                return 0;
+        uint64_t used = atomic_load(&s->used), dead = bm_segment_reclaimable(s);
+        /* tombstones that had to be kept can go once nothing older is dead */
+        if (s->kept_bytes && s->kept_version <= c->oldest_dead)
+                dead += s->kept_bytes;
+        c->used += used;
+        c->dead += dead;
+        double share = (double)dead / (double)used;
+        if (!c->best || share > c->best_share) {
+                c->best = s;
+                c->best_share = share;
+        }
+        return 0;
+}
+
+static struct choice choose(struct bm_store *store)
+{
+        struct choice c = {.oldest_dead = UINT64_MAX};
+        bm_drives_each(&store->drives, find_oldest, &c);
+        bm_drives_each(&store->drives, weigh, &c);
+        return c;
+}
+
+int bm_compact_one(struct bm_store *store, unsigned least_share, bool *done)
+{
+        pthread_mutex_lock(&store->checkpoint_lock);
+        struct choice c = choose(store);
+        int r = 0;
+        *done = c.best && c.best_share * least_share >= 1;
+        if (*done)
+                r = compact_segment(store, c.best);
+        pthread_mutex_unlock(&store->checkpoint_lock);
+        return r;
+}
+
+bool bm_compact_due(struct bm_store *store)
+{
+        struct choice c = choose(store);
+        return c.best && c.dead * DUE_SHARE > c.used &&
+               (c.dead > 2 * bm_space_segment_size(store) || c.best_share > 0.9);
+}
+
+bool bm_compact_pending(struct bm_store *store)
+{
+        return choose(store).pending;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Compaction: what lives in a segment is copied to a cold segment beside the
+ * log, and its index slots are pointed there. Nothing of that is logged: it
+ * becomes durable with the next checkpoint, and until then the old place is
+ * still there. The emptied segment is freed by the checkpoint after that.
+ */
+#ifndef BM_COMPACT_H
+#define BM_COMPACT_H
+
+#include <stdbool.h>
+
+struct bm_store;
+
+/*
+ * Empties the segment that wins most, if at least one in LEAST_SHARE of its
+ * bytes is dead. *DONE: there was one. Takes checkpoint_lock.
+ */
+int bm_compact_one(struct bm_store *store, unsigned least_share, bool *done);
+
+/* Whether enough is dead, of all that is used, to be worth the copying. */
+bool bm_compact_due(struct bm_store *store);
+
+/* Whether emptied segments wait for a checkpoint to be freed. */
+bool bm_compact_pending(struct bm_store *store);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The keeper: one thread that keeps the store small and quickly opened. A
+ * round sweeps dropped chunks, compacts while enough is dead, writes the
+ * checkpoints that are due or that freeing needs, and refills the reserve.
+ * It runs when the log went on to another segment, when somebody needs
+ * space, and every few seconds.
+ */
+#ifndef BM_KEEPER_H
+#define BM_KEEPER_H
+
+#include <stdbool.h>
+
+struct bm_store;
+
+int bm_keeper_start(struct bm_store *store);
+void bm_keeper_stop(struct bm_store *store);
+
+/* Asks for a round; may be called under any lock but the keeper's. */
+void bm_keeper_wake(struct bm_store *store);
+
+/* Lets the keeper do what it can and waits for it. True if files were freed. Holds no lock when
+ * called. */
+bool bm_keeper_win_space(struct bm_store *store);
+
+/* The helper that makes the next log segment ahead of need. */
+int bm_preparer_start(struct bm_store *store);
+void bm_preparer_stop(struct bm_store *store);
+void bm_preparer_wake(void *store);
+
+#endif
