@@ -36,7 +36,7 @@
 extern "C" {
 #endif
 
-#define BM_EXPORT __attribute__((visibility("default")))
+#define BM_EXPORT  __attribute__((visibility("default")))
 #define BM_CHECKED __attribute__((warn_unused_result))
 
 struct bm_store;       /* an open store */
@@ -48,22 +48,22 @@ struct bm_io;          /* the file operations beneath (io.h); NULL: the system's
 
 /* Limits */
 
-#define BM_KEY_MAX 255u
-#define BM_COUNT_MAX ((UINT64_C(1) << 62) - 1)
-#define BM_VALUE_MAX ((UINT64_C(1) << 44) - 1) /* largest value, bytes */
-#define BM_META_MAX (UINT32_C(68) << 10)       /* largest meta, bytes */
-#define BM_BATCH_MAX (UINT32_C(128) << 10)     /* keys, metas and values of one batch, bytes */
-#define BM_DRIVES_MAX 64u
+#define BM_KEY_MAX            255u
+#define BM_COUNT_MAX          ((UINT64_C(1) << 62) - 1)
+#define BM_VALUE_MAX          ((UINT64_C(1) << 44) - 1) /* largest value, bytes */
+#define BM_META_MAX           (UINT32_C(68) << 10)      /* largest meta, bytes */
+#define BM_BATCH_MAX          (UINT32_C(128) << 10) /* keys, metas and values of one batch, bytes */
+#define BM_DRIVES_MAX         64u
 #define BM_MAX_SEARCH_DEFAULT 32u /* slots that a probe looks at */
-#define BM_BUCKETS_DEFAULT 16u    /* buckets of the root map */
+#define BM_BUCKETS_DEFAULT    16u /* buckets of the root map */
 
 /* Outcomes that a direct caller deals with */
 
 enum bm_error {
-        BM_E_NOT_FOUND = 1,  /* no such key (or map) */
-        BM_E_EXISTS,         /* the key is there already */
-        BM_E_STALE,          /* the key is there, but another record id */
-        BM_E_COUNT,          /* the count is not what the call asked for, or would leave 0..BM_COUNT_MAX */
+        BM_E_NOT_FOUND = 1, /* no such key (or map) */
+        BM_E_EXISTS,        /* the key is there already */
+        BM_E_STALE,         /* the key is there, but another record id */
+        BM_E_COUNT, /* the count is not what the call asked for, or would leave 0..BM_COUNT_MAX */
         BM_E_INDEX_NO_SPACE, /* bm_try_write: the probe window is full; grow the index */
         BM_E_DATA_NO_SPACE,  /* bm_try_write: the log segment is full; grow the data */
         BM_E_NOT_EMPTY,      /* the map still has keys */
@@ -71,11 +71,12 @@ enum bm_error {
         BM_E_NOT_MAP,        /* the key names a value, the call wants a map */
         BM_E_LOOP,           /* a map would come to lie within itself */
         BM_E_NOT_A_STORE,    /* no superblock of ours; nothing was changed */
-        BM_E_NOT_EMPTY_DIR,  /* bm_create: the directory holds something else; nothing was changed */
-        BM_E_IN_USE,         /* another process has the store open */
-        BM_E_NEWER_FORMAT,   /* the store wants a newer program */
-        BM_E_DAMAGED,        /* a checksum or an invariant does not hold; bm_last_problem says where */
-        BM_E_MISMATCH,       /* a setting differs from the one chosen at creation, or a drive is missing or foreign */
+        BM_E_NOT_EMPTY_DIR, /* bm_create: the directory holds something else; nothing was changed */
+        BM_E_IN_USE,        /* another process has the store open */
+        BM_E_NEWER_FORMAT,  /* the store wants a newer program */
+        BM_E_DAMAGED,  /* a checksum or an invariant does not hold; bm_last_problem says where */
+        BM_E_MISMATCH, /* a setting differs from the one chosen at creation, or a drive is missing
+                          or foreign */
 };
 
 /*
@@ -96,10 +97,11 @@ BM_EXPORT const char *bm_last_problem(void);
 enum bm_log_level { BM_LOG_ERROR, BM_LOG_WARNING, BM_LOG_INFO };
 
 struct bm_config {
-        const char *const *drives; /* further directories, n_drives of them; at creation, else checked */
+        const char *const
+                *drives; /* further directories, n_drives of them; at creation, else checked */
         size_t n_drives;
-        unsigned n_buckets;       /* of the root map: power of two, 1..65536; 0: default / as stored */
-        unsigned max_search;      /* slots, a multiple of 4 from 4 to 1024; 0: default / as stored */
+        unsigned n_buckets;  /* of the root map: power of two, 1..65536; 0: default / as stored */
+        unsigned max_search; /* slots, a multiple of 4 from 4 to 1024; 0: default / as stored */
         uint64_t expected_keys;   /* hint for the first size of the root map's index; 0: none */
         unsigned commit_interval; /* seconds between syncs that nobody asked for; 0: 5 */
         bool read_only;           /* writes nothing, not even recovery, which is done in memory */
@@ -182,8 +184,7 @@ BM_EXPORT void bm_root_ref(struct bm_store *store, struct bm_ref *ref);
 BM_EXPORT struct bm_store *bm_map_store(struct bm_map *map);
 
 /* Opens the map with that id (bm_view.map_id). Errors: BM_E_NOT_FOUND. */
-BM_EXPORT BM_CHECKED int bm_map_open(struct bm_store *store, uint64_t map_id,
-                                     struct bm_map **mapp);
+BM_EXPORT BM_CHECKED int bm_map_open(struct bm_store *store, uint64_t map_id, struct bm_map **mapp);
 
 /* Lets go of it. NULL and the root are allowed. A map may be removed while
  * open; what is called on it then gives BM_E_NOT_FOUND. */
@@ -421,11 +422,11 @@ BM_EXPORT void bm_orphan_ref(struct bm_store *store, uint64_t record_id, uint8_t
 BM_EXPORT BM_CHECKED int bm_orphan_release(struct bm_store *store, uint64_t record_id);
 
 struct bm_rename_args {
-        bool no_replace;     /* BM_E_EXISTS if the target is there */
-        bool exchange;       /* swap the two names; counts stay with their records */
-        bool orphan_victim;  /* keep what is replaced until bm_orphan_release */
-        bool guard;          /* unused names: see bm_remove_args; an overwrite is never refused */
-        bm_meta_fn moved_fn; /* changes the meta of a record that gets a new name; may be NULL */
+        bool no_replace;      /* BM_E_EXISTS if the target is there */
+        bool exchange;        /* swap the two names; counts stay with their records */
+        bool orphan_victim;   /* keep what is replaced until bm_orphan_release */
+        bool guard;           /* unused names: see bm_remove_args; an overwrite is never refused */
+        bm_meta_fn moved_fn;  /* changes the meta of a record that gets a new name; may be NULL */
         bm_meta_fn victim_fn; /* that of a kept victim; may be NULL */
         void *meta_ctx;
         uint64_t victim_id; /* out: record id of what was replaced or exchanged; 0: none */
@@ -459,11 +460,10 @@ struct bm_batch_item {
 
 /* DUPLICATE is called for each item that was not inserted: its place in the
  * batch and what is there instead. It must not call the store. */
-BM_EXPORT BM_CHECKED int bm_batch_insert(struct bm_map *map, const struct bm_batch_item *items,
-                                         size_t n_items,
-                                         void (*duplicate)(void *ctx, size_t item,
-                                                           const struct bm_view *existing),
-                                         void *ctx);
+BM_EXPORT BM_CHECKED int
+bm_batch_insert(struct bm_map *map, const struct bm_batch_item *items, size_t n_items,
+                void (*duplicate)(void *ctx, size_t item, const struct bm_view *existing),
+                void *ctx);
 
 /* Hint of how many keys MAP will hold: the next growths go there in larger steps. */
 BM_EXPORT void bm_set_anticipated_count(struct bm_map *map, uint64_t n_keys);
@@ -474,8 +474,7 @@ BM_EXPORT void bm_set_anticipated_count(struct bm_map *map, uint64_t n_keys);
  * in all (-EFBIG). A batch belongs to one thread. Errors of commit: those of
  * the single operations, for the first item that fails; then nothing is done.
  */
-BM_EXPORT BM_CHECKED int bm_write_batch_new(struct bm_store *store,
-                                            struct bm_write_batch **batchp);
+BM_EXPORT BM_CHECKED int bm_write_batch_new(struct bm_store *store, struct bm_write_batch **batchp);
 BM_EXPORT struct bm_write_batch *bm_write_batch_free(struct bm_write_batch *batch);
 BM_EXPORT BM_CHECKED int bm_write_batch_insert(struct bm_write_batch *batch, struct bm_map *map,
                                                const void *key, size_t key_len, const void *value,
@@ -557,7 +556,8 @@ struct bm_stats {
         uint64_t keys;       /* in all maps, maps not counted */
         uint64_t maps;       /* the root included */
         uint64_t value_bytes;
-        uint64_t disk_bytes;        /* allocated for the store's files, reserve and prepared space included */
+        uint64_t disk_bytes; /* allocated for the store's files, reserve and prepared space included
+                              */
         uint64_t reclaimable_bytes; /* in sealed segments, dead */
         uint64_t live_bytes;        /* of records */
         uint64_t segments;
@@ -569,14 +569,14 @@ struct bm_stats {
         uint64_t longest_probe; /* lines */
         uint64_t find_entry_us; /* 0 unless sampled */
         struct bm_grow_stats index, data;
-        uint64_t log_bytes;         /* written since open */
+        uint64_t log_bytes; /* written since open */
         uint64_t syncs;
         uint64_t checkpoints;
-        uint64_t compacted_bytes;   /* read */
-        uint64_t replayed_records;  /* by this open */
-        uint64_t replay_bytes;      /* what an open after a crash now would read */
-        bool read_only;             /* opened so, or turned so by a failed sync */
-        bool clean_open;            /* nothing was replayed */
+        uint64_t compacted_bytes;  /* read */
+        uint64_t replayed_records; /* by this open */
+        uint64_t replay_bytes;     /* what an open after a crash now would read */
+        bool read_only;            /* opened so, or turned so by a failed sync */
+        bool clean_open;           /* nothing was replayed */
 };
 
 BM_EXPORT BM_CHECKED int bm_stats(struct bm_store *store, struct bm_stats *stats);
@@ -615,10 +615,11 @@ enum bm_check_kind {
 
 struct bm_finding {
         enum bm_check_kind kind;
-        uint64_t map_id;     /* 0: unknown */
-        const void *key;     /* NULL: unknown or none */
+        uint64_t map_id; /* 0: unknown */
+        const void *key; /* NULL: unknown or none */
         size_t key_len;
-        const char *path;    /* names of the maps above, '/' between, shell-unsafe bytes as they are; may be "" */
+        const char *path; /* names of the maps above, '/' between, shell-unsafe bytes as they are;
+                             may be "" */
         const char *message; /* what is wrong, and where */
 };
 
