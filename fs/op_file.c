@@ -15,6 +15,7 @@ struct read {
         size_t size;
         size_t done;
         void *buf;
+        bool large;
         struct bm_view view; /* of a small value: no copy */
 };
 
@@ -24,8 +25,11 @@ static int read_record(struct fs *fs, const struct fs_place *place, void *ctx)
         struct read *r = ctx;
         int result = b->get(b->ctx, &place->ref, &r->view, NULL);
 
-        if (result || !r->view.large)
+        if (result)
                 return result;
+        r->large = r->view.large;
+        if (!r->large)
+                return 0;
         bm_view_release(&r->view);
         return b->read(b->ctx, &place->ref, r->offset, r->buf, r->size, &r->done, NULL);
 }
@@ -57,7 +61,7 @@ void fs_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                 result = fs_on_record(fs, ino, read_record, &r);
         if (result)
                 fs_reply(req, result);
-        else if (r.view.large)
+        else if (r.large)
                 fuse_reply_buf(req, r.buf, r.done);
         else
                 reply_small(req, &r);
