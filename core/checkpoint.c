@@ -16,6 +16,7 @@
 enum {
         REPLAY_BYTES_MAX = 256 << 20,
         REPLAY_RECORDS_MAX = 3000000,
+        SHRINK_BLOCKS = 64,          /* merged at most, a bucket and checkpoint */
         INDEX_GARBAGE_MIN = 4 << 20, /* dead bytes of index files that are not worth the work */
 };
 
@@ -66,6 +67,8 @@ static int take_bucket(struct writer *w, struct bm_map *map, size_t i)
         uint8_t bytes[BM_BUCKET_ROW];
         w->blocks.len = 0;
         pthread_rwlock_wrlock(lock);
+        /* what deletions left sparse is drawn together, a part at a time */
+        (void)bm_index_shrink(&bucket->index, SHRINK_BLOCKS);
         row.applied = bm_log_tail(&store->log);
         row.n_blocks = bm_index_n_rows(&bucket->index);
         row.n_maps = bucket->n_maps;
@@ -339,6 +342,17 @@ static int sync_all(struct writer *w)
         return r;
 }
 
+static int rewrite_manifest(struct bm_store *store, bool clean)
+{
+        struct bm_manifest m = store->manifests.newest;
+        m.generation++;
+        m.clean = clean;
+        int r = write_manifest(store, &m);
+        if (r == 0)
+                store->manifests.newest = m;
+        return r;
+}
+
 /* checkpoint_lock is held. */
 static int write_locked(struct bm_store *store, bool clean)
 {
@@ -374,6 +388,10 @@ static int write_locked(struct bm_store *store, bool clean)
         store->manifests.newest = w.manifest;
         store->manifests.log_at_last = store->log.written;
         store->manifests.checkpoints++;
+        /* both places name the same state of a closed store, which need not
+         * keep the one before */
+        if (clean)
+                (void)rewrite_manifest(store, true);
         free_unreferenced(store);
         return 0;
 }
@@ -390,13 +408,7 @@ int bm_checkpoint_write(struct bm_store *store, bool clean)
 
 int bm_checkpoint_unclean(struct bm_store *store)
 {
-        struct bm_manifest m = store->manifests.newest;
-        m.generation++;
-        m.clean = false;
-        int r = write_manifest(store, &m);
-        if (r == 0)
-                store->manifests.newest = m;
-        return r;
+        return rewrite_manifest(store, false);
 }
 
 bool bm_checkpoint_due(struct bm_store *store)

@@ -203,7 +203,8 @@ int bm_index_room(struct bm_index *ix, uint64_t hash, uint64_t *capacity)
 }
 
 __attribute__((hot)) int bm_index_insert(struct bm_index *ix, uint64_t hash,
-                                         const struct bm_slot *slot, uint64_t *capacity)
+                                         const struct bm_slot *slot, struct bm_place *place,
+                                         uint64_t *capacity)
 {
         uint64_t tag = bm_index_tag(ix, hash);
         struct bm_entry_words words;
@@ -220,6 +221,14 @@ __attribute__((hot)) int bm_index_insert(struct bm_index *ix, uint64_t hash,
         ix->n_used++;
         bm_stat_add(&ix->stats->used, 1);
         bm_stat_max(&ix->stats->longest_probe, room.vacancy.passed + 1);
+        if (place)
+                *place = (struct bm_place){
+                        .block = room.block,
+                        .slot = room.vacancy.slot,
+                        .probes = room.vacancy.passed + 1,
+                        .tag = tag,
+                        .location = words.place & BM_LOCATION_MASK,
+                };
         return 0;
 }
 

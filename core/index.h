@@ -116,13 +116,14 @@ int bm_index_find(struct bm_index *ix, uint64_t hash, bm_match_fn match, void *c
                   struct bm_place *place, struct bm_slot *slot);
 
 /*
- * Puts a slot for HASH (the caller knows that the key is absent). Exclusive.
+ * Puts a slot for HASH (the caller knows that the key is absent); *PLACE (may
+ * be NULL) gets where. Exclusive.
  * BM_E_INDEX_NO_SPACE leaves everything as it was; *CAPACITY then is what
  * bm_index_grow wants to hear. -EINVAL: a field of SLOT does not fit (an
  * offset of 2^27 or more, or not in units).
  */
 int bm_index_insert(struct bm_index *ix, uint64_t hash, const struct bm_slot *slot,
-                    uint64_t *capacity);
+                    struct bm_place *place, uint64_t *capacity);
 /* Whether an insert would find room: bm_index_insert's answer without the
  * change, so that a log record is only written when its slot is sure. Shared. */
 int bm_index_room(struct bm_index *ix, uint64_t hash, uint64_t *capacity);

@@ -68,6 +68,7 @@ static void clear(struct bm_store *store)
         bm_counts_init(&store->counts);
         atomic_store(&store->keys, 0);
         atomic_store(&store->value_bytes, 0);
+        atomic_store(&store->live_bytes, 0);
         bm_drives_each(&store->drives, clear_segment, NULL);
 }
 

@@ -117,11 +117,6 @@ static int replay_maps(struct bm_store *store, const struct bm_record *r)
         return 0;
 }
 
-static int is_reserved(void *ctx, const struct bm_slot *slot)
-{
-        return slot->file_id == 0;
-}
-
 /* A slot for a key that the index does not have, growing as insert would. */
 static int make_slot(struct bm_target *t, struct bm_found *found)
 {
@@ -129,14 +124,14 @@ static int make_slot(struct bm_target *t, struct bm_found *found)
         struct bm_slot slot = {.kind = BM_SLOT_VALUE};
         uint64_t capacity;
         int r;
-        while ((r = bm_index_insert(ix, t->hash, &slot, &capacity)) == BM_E_INDEX_NO_SPACE) {
+        while ((r = bm_index_insert(ix, t->hash, &slot, &found->place, &capacity)) ==
+               BM_E_INDEX_NO_SPACE) {
                 r = bm_index_grow(ix, t->hash, capacity);
                 if (r != 0)
                         return r;
                 handle_delayed_grows(ix);
         }
-        return r != 0 ? r
-                      : bm_index_find(ix, t->hash, is_reserved, NULL, &found->place, &found->slot);
+        return r;
 }
 
 static int replay_record(struct reader *rd, const struct bm_record *r,

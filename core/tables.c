@@ -126,6 +126,7 @@ static int load_segments(struct bm_store *store, const struct bm_buffer *b)
                 }
                 bm_segment_from_row(s, &row);
                 atomic_store(&s->synced, row.used);
+                atomic_fetch_add(&store->live_bytes, row.live_bytes);
         }
         return 0;
 }

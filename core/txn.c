@@ -199,12 +199,6 @@ static void complete_count(struct bm_step *s)
         };
 }
 
-/* The reserved slot is the one that leads nowhere yet: no file has id 0. */
-static int is_reserved(void *ctx, const struct bm_slot *slot)
-{
-        return slot->file_id == 0;
-}
-
 /* Takes a slot for each new key, so that nothing can fail once the frame is
  * logged. The slots mean nothing until they are set; nobody sees them before. */
 static int reserve_slots(struct bm_txn *txn)
@@ -215,10 +209,8 @@ static int reserve_slots(struct bm_txn *txn)
                         continue;
                 struct bm_slot slot = {.kind = BM_SLOT_VALUE};
                 struct bm_index *index = &s->target.bucket->index;
-                int r = bm_index_insert(index, s->target.hash, &slot, &txn->capacity);
-                if (r == 0)
-                        r = bm_index_find(index, s->target.hash, is_reserved, NULL, &s->found.place,
-                                          &slot);
+                int r = bm_index_insert(index, s->target.hash, &slot, &s->found.place,
+                                        &txn->capacity);
                 if (r == BM_E_INDEX_NO_SPACE)
                         txn->full = &s->target;
                 if (r != 0)

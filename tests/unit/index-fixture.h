@@ -143,7 +143,7 @@ static inline void insert_slot(struct bm_index *ix, uint64_t hash, const struct 
                 assert_int_equal(bm_index_grow(ix, hash, capacity), 0);
                 handle_delayed_grows(ix);
         }
-        assert_int_equal(bm_index_insert(ix, hash, slot, &capacity), 0);
+        assert_int_equal(bm_index_insert(ix, hash, slot, NULL, &capacity), 0);
 }
 
 static inline void insert_id(struct bm_index *ix, uint64_t hash, uint64_t id)

@@ -224,7 +224,7 @@ static void write_one(struct shared *shared, uint64_t id)
         for (;;) {
                 pthread_rwlock_wrlock(&shared->lock);
                 handle_delayed_grows(&ix);
-                r = bm_index_insert(&ix, shared->hash(id), &slot, &capacity);
+                r = bm_index_insert(&ix, shared->hash(id), &slot, NULL, &capacity);
                 pthread_rwlock_unlock(&shared->lock);
                 if (r != BM_E_INDEX_NO_SPACE)
                         break;

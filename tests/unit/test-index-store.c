@@ -213,7 +213,7 @@ static void flipped_bit_is_found(void **state)
                 assert_int_equal(find_id(&ix, hash_here(1), 1, &place), -EIO);
                 if (i % 64 == 0) {
                         assert_int_equal(bm_index_room(&ix, hash_here(1), &capacity), -EIO);
-                        assert_int_equal(bm_index_insert(&ix, hash_here(1), &slot, &capacity),
+                        assert_int_equal(bm_index_insert(&ix, hash_here(1), &slot, NULL, &capacity),
                                          -EIO);
                         assert_int_equal(bm_index_grow(&ix, hash_here(1), 32), -EIO);
                         assert_int_equal(bm_index_collect(&ix, hash_here(1), &slots, &n, &last),

@@ -60,9 +60,9 @@ static void first_block_has_32_slots(void **state)
         uint64_t capacity;
 
         assert_int_equal(bm_index_grow(&ix, 5, 0), 0);
-        assert_int_equal(bm_index_insert(&ix, 5, &slot, &capacity), BM_E_INDEX_NO_SPACE);
+        assert_int_equal(bm_index_insert(&ix, 5, &slot, NULL, &capacity), BM_E_INDEX_NO_SPACE);
         handle_delayed_grows(&ix);
-        assert_int_equal(bm_index_insert(&ix, 5, &slot, &capacity), 0);
+        assert_int_equal(bm_index_insert(&ix, 5, &slot, NULL, &capacity), 0);
         assert_int_equal(stats.slots, 32);
         assert_int_equal(stats.bytes, 64 + 512);
         check_index(&ix);
@@ -165,7 +165,7 @@ static void insert_refuses_what_does_not_fit(void **state)
 
         insert_id(&ix, 42, 9);
         slot.offset = 1u << 27;
-        assert_int_equal(bm_index_insert(&ix, 42, &slot, &capacity), -EINVAL);
+        assert_int_equal(bm_index_insert(&ix, 42, &slot, NULL, &capacity), -EINVAL);
         assert_int_equal(ix.n_used, 1);
         check_index(&ix);
 }
@@ -186,7 +186,7 @@ static void no_space_leaves_no_trace(void **state)
         memcpy(before, bm_block_image(ix.dir[0]), sizeof(before));
         for (int i = 0; i < 2; i++) {
                 capacity = 0;
-                assert_int_equal(bm_index_insert(&ix, 42, &slot, &capacity), BM_E_INDEX_NO_SPACE);
+                assert_int_equal(bm_index_insert(&ix, 42, &slot, NULL, &capacity), BM_E_INDEX_NO_SPACE);
                 assert_int_equal(capacity, 32);
                 assert_memory_equal(before, bm_block_image(ix.dir[0]), sizeof(before));
                 assert_int_equal(find_id(&ix, 42, 1000, &place), BM_E_NOT_FOUND);
@@ -243,7 +243,7 @@ static void place_follows_its_slot(void **state)
                 assert_int_equal(find_id(&ix, hash_of(id), id, &places[id]), 0);
         for (;; n++) {
                 slot = slot_of(n);
-                if (bm_index_insert(&ix, hash_of(n), &slot, &capacity))
+                if (bm_index_insert(&ix, hash_of(n), &slot, NULL, &capacity))
                         break;
         }
         assert_true(n > N);
