@@ -74,20 +74,22 @@ void bm_txn_add_map(struct bm_txn *txn, struct bm_map *map)
 }
 
 /* Ascending, so that no two transactions wait for each other. */
+static void each_stripe(struct bm_txn *txn, int (*fn)(pthread_rwlock_t *lock))
+{
+        for (unsigned i = 0; i < bm_array_size(txn->stripes); i++) {
+                for (uint64_t bits = txn->stripes[i]; bits; bits &= bits - 1)
+                        fn(&txn->store->stripes[i * 64 + (unsigned)__builtin_ctzll(bits)].lock);
+        }
+}
+
 static void lock_stripes(struct bm_txn *txn)
 {
-        for (unsigned i = 0; i < BM_STRIPES; i++) {
-                if (txn->stripes[i / 64] >> i % 64 & 1)
-                        pthread_rwlock_wrlock(&txn->store->stripes[i].lock);
-        }
+        each_stripe(txn, pthread_rwlock_wrlock);
 }
 
 static void unlock_stripes(struct bm_txn *txn)
 {
-        for (unsigned i = 0; i < BM_STRIPES; i++) {
-                if (txn->stripes[i / 64] >> i % 64 & 1)
-                        pthread_rwlock_unlock(&txn->store->stripes[i].lock);
-        }
+        each_stripe(txn, pthread_rwlock_unlock);
 }
 
 /* Locked. Growth moves slots, so it is installed before anything is found;
