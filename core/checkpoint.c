@@ -172,14 +172,21 @@ static int exclude_index_file(void *ctx, struct bm_segment *s)
         return 0;
 }
 
-static int sync_cold(void *ctx, struct bm_segment *s)
+static int sync_cold(struct bm_store *store)
 {
-        uint64_t used = atomic_load_explicit(&s->used, memory_order_acquire);
-        if (s->header.kind != BM_SEGMENT_COLD || atomic_load(&s->synced) >= used)
-                return 0;
-        int r = bm_io_call(s->io, sync_data, s->fd);
-        if (r == 0)
-                atomic_store(&s->synced, used);
+        struct bm_segment **list;
+        size_t n;
+        int r = bm_drives_list(&store->drives, &list, &n);
+        for (size_t i = 0; i < n && r == 0; i++) {
+                struct bm_segment *s = list[i];
+                uint64_t used = atomic_load_explicit(&s->used, memory_order_acquire);
+                if (s->header.kind != BM_SEGMENT_COLD || atomic_load(&s->synced) >= used)
+                        continue;
+                r = bm_io_call(s->io, sync_data, s->fd);
+                if (r == 0)
+                        atomic_store(&s->synced, used);
+        }
+        free(list);
         return r;
 }
 
@@ -192,36 +199,29 @@ static int write_manifest(struct bm_store *store, const struct bm_manifest *m)
         return r < 0 ? r : bm_io_call(store->io, sync_data, store->manifests.fd);
 }
 
-/* Frees what neither of the two kept manifests refers to. */
-struct freeing {
-        uint64_t generation;
-        struct bm_segment *list[64]; /* some at a time: they cannot be freed while walking */
-        size_t n;
-};
-
-static int list_free(void *ctx, struct bm_segment *s)
+static bool is_free(const struct bm_segment *s, uint64_t generation)
 {
-        struct freeing *f = ctx;
-        if (atomic_load(&s->state) == BM_SEGMENT_GONE && s->excluded_in < f->generation &&
-            atomic_load_explicit(&s->pins, memory_order_acquire) == 0)
-                f->list[f->n++] = s;
-        return f->n == bm_array_size(f->list);
+        return atomic_load(&s->state) == BM_SEGMENT_GONE && s->excluded_in < generation &&
+               atomic_load_explicit(&s->pins, memory_order_acquire) == 0;
 }
 
+/* Frees what neither of the two kept manifests refers to. */
 static void free_unreferenced(struct bm_store *store)
 {
-        struct freeing f = {.generation = store->manifests.newest.generation};
-        do {
-                f.n = 0;
-                bm_drives_each(&store->drives, list_free, &f);
-                for (size_t i = 0; i < f.n; i++) {
-                        atomic_fetch_add(&store->freed_bytes, f.list[i]->size);
-                        int r = bm_drives_remove(&store->drives, f.list[i]);
-                        if (r < 0)
-                                bm_store_log(store, BM_LOG_WARNING, "cannot remove a segment: %s",
-                                             strerror(-r));
-                }
-        } while (f.n == bm_array_size(f.list));
+        struct bm_segment **list;
+        size_t n;
+        if (bm_drives_list(&store->drives, &list, &n) < 0)
+                return; /* the next checkpoint does it */
+        for (size_t i = 0; i < n; i++) {
+                if (!is_free(list[i], store->manifests.newest.generation))
+                        continue;
+                atomic_fetch_add(&store->freed_bytes, list[i]->size);
+                int r = bm_drives_remove(&store->drives, list[i]);
+                if (r < 0)
+                        bm_store_log(store, BM_LOG_WARNING, "cannot remove a segment: %s",
+                                     strerror(-r));
+        }
+        free(list);
 }
 
 /* Blocks that were to stand in a file that failed are changed blocks again. */
@@ -336,7 +336,7 @@ static int sync_all(struct writer *w)
         struct bm_store *store = w->store;
         int r = bm_syncer_sync(&store->syncer);
         if (r == 0)
-                r = bm_drives_each(&store->drives, sync_cold, NULL);
+                r = sync_cold(store);
         if (r == 0)
                 r = bm_io_call(store->io, sync_data, w->file->fd);
         return r;

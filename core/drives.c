@@ -155,6 +155,21 @@ int bm_drives_each(struct bm_drives *d, int (*fn)(void *ctx, struct bm_segment *
         return r;
 }
 
+int bm_drives_list(struct bm_drives *d, struct bm_segment ***listp, size_t *n)
+{
+        *n = 0;
+        pthread_mutex_lock(&d->lock);
+        struct bm_segment **list = malloc(((size_t)d->highest_file_id + 1) * sizeof(*list));
+        for (uint32_t id = 1; list && id <= d->highest_file_id; id++) {
+                struct bm_segment *s = bm_drives_segment(d, id);
+                if (s)
+                        list[(*n)++] = s;
+        }
+        pthread_mutex_unlock(&d->lock);
+        *listp = list;
+        return list ? 0 : -ENOMEM;
+}
+
 int bm_drives_space(const struct bm_drives *d, struct bm_io_space *space)
 {
         struct bm_io_space seen[BM_DRIVES_MAX];

@@ -82,6 +82,11 @@ void bm_drives_forget(struct bm_drives *drives, struct bm_segment *segment);
 int bm_drives_each(struct bm_drives *drives, int (*fn)(void *ctx, struct bm_segment *segment),
                    void *ctx);
 
+/* All that are in the table now, in *LIST (malloc'd, the caller's). They stay
+ * as long as nothing frees them: the holder of the checkpoint lock, or who is
+ * alone. */
+int bm_drives_list(struct bm_drives *drives, struct bm_segment ***list, size_t *n);
+
 /* Disks under the drives, each device once. */
 int bm_drives_space(const struct bm_drives *drives, struct bm_io_space *space);
 

@@ -58,6 +58,7 @@ static int one_round(struct bm_store *store, bool thorough)
                 r = checkpoint(store);
         for (int i = 0; r == 0 && i < 2 && bm_compact_pending(store); i++)
                 r = checkpoint(store);
+        atomic_store(&store->log.segment_size, bm_space_segment_size(store));
         (void)bm_space_refill(store);
         return r;
 }

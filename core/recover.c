@@ -123,6 +123,16 @@ static void set_ids(struct bm_store *store, const struct bm_replay *rp)
         atomic_store(&store->next_data, rp->next_data);
 }
 
+static struct bm_segment *log_segment(struct bm_store *store, uint64_t number)
+{
+        for (uint32_t id = 1; id <= store->drives.highest_file_id; id++) {
+                struct bm_segment *s = bm_drives_segment(&store->drives, id);
+                if (s && s->header.kind == BM_SEGMENT_LOG && s->header.number == number)
+                        return s;
+        }
+        return NULL;
+}
+
 /* A log segment to go on in: step 11. */
 static int start_log(struct bm_store *store, uint64_t number, uint64_t durable,
                      struct bm_segment **segment)
@@ -196,13 +206,7 @@ static int begin_fresh(struct bm_store *store)
 static int begin_clean(struct bm_store *store)
 {
         const struct bm_manifest *m = &store->manifests.newest;
-        struct bm_segment *found = NULL;
-        for (uint32_t id = 1; id <= store->drives.highest_file_id; id++) {
-                struct bm_segment *s = bm_drives_segment(&store->drives, id);
-                if (s && s->header.kind == BM_SEGMENT_LOG &&
-                    s->header.number == bm_pos_number(m->covered))
-                        found = s;
-        }
+        struct bm_segment *found = log_segment(store, bm_pos_number(m->covered));
         if (!found) {
                 bm_problem_set("log segment number %" PRIu64 " is missing",
                                bm_pos_number(m->covered));
@@ -251,16 +255,6 @@ static int remove_later(struct bm_store *store, uint64_t end)
                         return r;
         }
         return 0;
-}
-
-static struct bm_segment *log_segment(struct bm_store *store, uint64_t number)
-{
-        for (uint32_t id = 1; id <= store->drives.highest_file_id; id++) {
-                struct bm_segment *s = bm_drives_segment(&store->drives, id);
-                if (s && s->header.kind == BM_SEGMENT_LOG && s->header.number == number)
-                        return s;
-        }
-        return NULL;
 }
 
 /* 12: the last replayed segment ends where the replay did. */

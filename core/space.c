@@ -47,6 +47,9 @@ bool bm_space_refill(struct bm_store *store)
         uint64_t want = RESERVE_SEGMENTS * atomic_load(&store->log.segment_size);
         bool whole;
         pthread_mutex_lock(&store->reserve_lock);
+        if (store->reserved > want && /* what lives has shrunk */
+            bm_io_call(store->io, truncate, store->reserve_fd, want) == 0)
+                store->reserved = want;
         if (store->reserved < want && bm_io_call(store->io, allocate, store->reserve_fd,
                                                  store->reserved, want - store->reserved) == 0)
                 store->reserved = want;
