@@ -294,8 +294,9 @@ class Store:
         self.counts = dict(struct.iter_unpack("<QQ", counts))
         self.blocks, at = [], 0
         while at < len(pages):
-            map_id, bucket, n = struct.unpack_from("<QII", pages, at)
-            at += 16
+            map_id, _, _, applied, bucket, n = struct.unpack_from("<QQQQII", pages, at)
+            need(applied <= root["covered"], "table of pages: a bucket beyond what is covered")
+            at += 40
             need(at + 16 * n <= len(pages), "table of pages: ends within a bucket")
             for _ in range(n):
                 self.blocks.append(Block(map_id, bucket, *struct.unpack_from("<IIHHBBH", pages, at)))

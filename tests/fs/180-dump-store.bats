@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+# A store read by core/FORMAT.md alone: the second reader and the mount agree.
+load ../lib/bucketmap
+
+# The reader stands beside the sources, which a copied test does not have.
+find_reader() {
+        require_fuse
+        require_command python3
+        dump=${BATS_TEST_DIRNAME%/tests/fs}/scripts/dump-store
+        [ -x "$dump" ] || skip "runs in a checkout"
+}
+
+# Files of every kind of record: inline, large, sparse, cut, in maps of their
+# own, renamed, replaced, with counts that a slot holds and that it does not.
+fill() {
+        local i
+        mkdir -p "$MNT/dir/deeper" "$MNT/gone"
+        for i in {1..300}; do
+                echo "value $i" >"$MNT/dir/key $i"
+        done
+        head -c 16384 /dev/urandom >"$MNT/inline"
+        head -c 200001 /dev/urandom >"$MNT/large"
+        head -c 200001 /dev/urandom >"$MNT/dir/cut"
+        truncate -s 70000 "$MNT/dir/cut"
+        truncate -s 150000 "$MNT/dir/cut"
+        truncate -s 5000000 "$MNT/sparse"
+        echo end >>"$MNT/sparse"
+        : >"$MNT/empty"
+        : >"$MNT/dir/deeper/$(printf 'x%.0s' {1..255})"
+        : >"$MNT"/$'new\nline \xff'
+        mv "$MNT/dir/key 1" "$MNT/moved"
+        mv "$MNT/dir/key 2" "$MNT/dir/key 3"
+        mv "$MNT/dir/deeper" "$MNT/deep"
+        rm "$MNT/dir/key 4"
+        rmdir "$MNT/gone"
+        setfattr -n user.bucketmap.refcount -v 7 "$MNT/moved"
+        setfattr -n user.bucketmap.refcount -v 3000000000 "$MNT/inline"
+}
+
+@test "a closed store's files come out as they were in the mount" {
+        find_reader
+        mount_store
+        fill
+        cp -r "$MNT" seen
+        umount_store
+        run_cmd "$dump" --extract out "$STORE"
+        run_cmd diff -r seen out
+        run_cmd "$dump" --keys "$STORE"
+        assert_line $'7\t8\tmoved'
+        assert_line $'3000000000\t16384\tinline'
+        assert_line $'1\t5000004\tsparse'
+        run_cmd "$dump" "$STORE"
+        assert_line --partial ', clean'
+        check_store
+}
+
+@test "a killed store's files come out too, by replay of the log" {
+        find_reader
+        mount_store
+        fill
+        cp -r "$MNT" seen
+        kill_daemon
+        run_cmd "$dump" --extract out "$STORE"
+        run_cmd diff -r seen out
+        run_cmd "$dump" "$STORE"
+        refute_line --partial ', clean'
+}
+
+@test "without the index: from all records of all segments" {
+        find_reader
+        mount_store
+        fill
+        cp -r "$MNT" seen
+        umount_store
+        run_cmd "$dump" --rebuild --extract out "$STORE"
+        run_cmd diff -r seen out
+        run_cmd "$dump" --rebuild --keys "$STORE"
+        assert_line $'3000000000\t16384\tinline'
+}
