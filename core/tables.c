@@ -125,6 +125,9 @@ static int load_segments(struct bm_store *store, const struct bm_buffer *b)
                         return BM_E_DAMAGED;
                 }
                 bm_segment_from_row(s, &row);
+                /* nobody goes on in a cold segment that an earlier process began */
+                if (row.kind == BM_SEGMENT_COLD)
+                        atomic_store(&s->state, BM_SEGMENT_SEALED);
                 atomic_store(&s->synced, row.used);
                 atomic_fetch_add(&store->live_bytes, row.live_bytes);
         }
