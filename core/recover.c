@@ -316,6 +316,47 @@ static int begin_after(struct bm_store *store, const struct bm_replay *rp)
         return r;
 }
 
+/* A store without a usable manifest: its index is made from all there is. */
+
+static void raise_numbers(struct bm_store *store)
+{
+        for (uint32_t id = 1; id <= store->drives.highest_file_id; id++) {
+                struct bm_segment *s = bm_drives_segment(&store->drives, id);
+                const struct bm_segment_header *h = s ? &s->header : NULL;
+                uint64_t *generation = &store->manifests.newest.generation;
+                if (!h)
+                        continue;
+                if (h->epoch >= store->log.epoch)
+                        store->log.epoch = h->epoch + 1;
+                if (h->kind == BM_SEGMENT_COLD && h->number >= store->next_cold)
+                        store->next_cold = h->number + 1;
+                if (h->kind == BM_SEGMENT_INDEX && h->number >= *generation)
+                        *generation = h->number + 1;
+        }
+}
+
+static int begin_rebuilt(struct bm_store *store)
+{
+        struct bm_replay rp = {.next_record = 2, .next_map = BM_MAP_FIRST, .next_data = 1};
+        bm_store_log(store, BM_LOG_WARNING,
+                     "%s: no usable manifest; making the index from all records", store->path);
+        store->manifests.newest = (struct bm_manifest){.generation = 1};
+        store->next_cold = 1;
+        store->log.epoch = 1;
+        raise_numbers(store);
+        int r = ensure_maps(store);
+        if (r == 0)
+                r = bm_rebuild(store, &rp);
+        if (r != 0)
+                return r;
+        set_ids(store, &rp);
+        store->replayed_records = rp.records;
+        r = bm_recount(store);
+        if (r != 0 || store->read_only)
+                return r;
+        return begin_after(store, &rp);
+}
+
 static int begin_crashed(struct bm_store *store)
 {
         const struct bm_manifest *m = &store->manifests.newest;
@@ -376,6 +417,8 @@ int bm_recover(struct bm_store *store)
         if (!mr.any_bytes && store->drives.highest_file_id == 0)
                 return begin_fresh(store);
         r = load_newest(store, &mr);
+        if (r == BM_E_DAMAGED)
+                return begin_rebuilt(store);
         if (r == 0)
                 r = ensure_maps(store);
         if (r != 0)

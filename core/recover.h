@@ -10,7 +10,11 @@
 
 #include <stdint.h>
 
+struct bm_found;
+struct bm_location;
+struct bm_record;
 struct bm_store;
+struct bm_target;
 
 /*
  * Brings an opened, locked store (superblock read, nothing else) to where
@@ -30,6 +34,16 @@ struct bm_replay {
 /* Applies the log from position FROM on. 0, -EIO (index), -ENOMEM, BM_E_DAMAGED (FROM leads
  * nowhere). */
 int bm_replay(struct bm_store *store, uint64_t from, struct bm_replay *replay);
+
+/* Makes the index from all segments, without a manifest (rebuild.c). BM_E_DAMAGED, with the problem
+ * set, where the log has a hole. */
+int bm_rebuild(struct bm_store *store, struct bm_replay *replay);
+
+/* For both: ids that were given out must not be given out again; and what a
+ * record does, in an index that grows as needed. */
+void bm_replay_note_ids(struct bm_replay *replay, const struct bm_record *record);
+int bm_replay_apply(struct bm_store *store, struct bm_target *target, struct bm_found *found,
+                    const struct bm_record *record, const struct bm_location *where);
 
 /* Counts anew, from the index, what lives in each segment. */
 int bm_recount(struct bm_store *store);

@@ -90,8 +90,7 @@ static void raise_id(uint64_t *next, uint64_t seen)
                 *next = seen + 1;
 }
 
-/* Ids that were given out must not be given out again. */
-static void note_ids(struct bm_replay *rp, const struct bm_record *r)
+void bm_replay_note_ids(struct bm_replay *rp, const struct bm_record *r)
 {
         struct bm_map_entry entry;
         struct bm_head head;
@@ -134,6 +133,13 @@ static int make_slot(struct bm_target *t, struct bm_found *found)
         return r;
 }
 
+int bm_replay_apply(struct bm_store *store, struct bm_target *t, struct bm_found *found,
+                    const struct bm_record *record, const struct bm_location *where)
+{
+        int r = !found->there && has_slot(record) ? make_slot(t, found) : 0;
+        return r != 0 ? r : bm_apply(store, t, found, record, where);
+}
+
 static int replay_record(struct reader *rd, const struct bm_record *r,
                          const struct bm_location *where)
 {
@@ -141,7 +147,7 @@ static int replay_record(struct reader *rd, const struct bm_record *r,
         uint64_t position = bm_pos(where->segment->header.number, where->offset);
         struct bm_target target;
         struct bm_found found;
-        note_ids(rd->replay, r);
+        bm_replay_note_ids(rd->replay, r);
         int result = replay_maps(store, r);
         if (result != 0 || r->type == BM_REC_PAD || r->map_id == BM_MAP_ORPHANS)
                 return result;
@@ -157,10 +163,8 @@ static int replay_record(struct reader *rd, const struct bm_record *r,
         if (result != 0 || position < target.bucket->applied)
                 goto out;
         result = bm_target_find(&target, &found);
-        if (result == 0 && !found.there && has_slot(r))
-                result = make_slot(&target, &found);
         if (result == 0)
-                result = bm_apply(store, &target, &found, r, where);
+                result = bm_replay_apply(store, &target, &found, r, where);
 out:
         bm_maps_put(&store->maps, map);
         return result == -EINVAL ? BM_E_DAMAGED : result;
