@@ -240,23 +240,33 @@ static int replay_chain(struct reader *rd, struct bm_segment *s, uint64_t from)
         }
 }
 
-/* Whatever is behind the end and still says that more was durable: then the
- * end is no end but damage. */
-static void look_beyond(struct reader *rd)
+/* Looks at every place from AT on: what stands between sync records may be damaged. */
+static void find_syncs(struct reader *rd, const struct bm_segment *s, uint64_t at)
 {
-        struct bm_segment *last = by_number(rd, bm_pos_number(rd->replay->end));
         struct bm_record r;
-        for (size_t i = 0; i < rd->n_segments; i++) {
-                const struct bm_segment_header *h = &rd->by_number[i]->header;
-                if (h->number > last->header.number && h->durable > rd->replay->durable)
-                        rd->replay->durable = h->durable;
-        }
-        for (uint64_t at = bm_pos_offset(rd->replay->end); at < last->size; at += BM_UNIT) {
-                uint32_t len = bm_record_length(last->base + at, last->size - at);
-                if (len == 0 || len > 64 || bm_segment_record(last, at, &r) != 0)
+        for (; at < s->size; at += BM_UNIT) {
+                uint32_t len = bm_record_length(s->base + at, s->size - at);
+                if (len == 0 || len > 64 || bm_segment_record(s, at, &r) != 0)
                         continue;
                 if (r.type == BM_REC_SYNC && r.version > rd->replay->durable)
                         rd->replay->durable = r.version;
+        }
+}
+
+/* Whatever is behind the end and still says that more was durable: then the
+ * end is no end but damage. A later segment's header is older than the sync
+ * records in it. */
+static void look_beyond(struct reader *rd)
+{
+        struct bm_segment *last = by_number(rd, bm_pos_number(rd->replay->end));
+        find_syncs(rd, last, bm_pos_offset(rd->replay->end));
+        for (size_t i = 0; i < rd->n_segments; i++) {
+                const struct bm_segment_header *h = &rd->by_number[i]->header;
+                if (h->number <= last->header.number)
+                        continue;
+                if (h->durable > rd->replay->durable)
+                        rd->replay->durable = h->durable;
+                find_syncs(rd, rd->by_number[i], BM_SEGMENT_HEADER);
         }
 }
 
