@@ -18,6 +18,7 @@ int bm_view_init(struct bm_view *view, const struct bm_found *found)
         };
         switch (record->type) {
         case BM_REC_PUT:
+        case BM_REC_CHUNK: /* a sweep of all chunks lists them */
                 view->value = record->value;
                 view->size = record->value_len;
                 return 0;
