@@ -83,7 +83,8 @@ static int apply_put(struct bm_store *store, const struct bm_target *t, struct b
         uint64_t count = record->type == BM_REC_CHUNK ? 0 : record->count;
         int r;
         if (found->there && found->record.record_id != record->record_id) {
-                if (slot.count == BM_SLOT_COUNT_OVERFLOW)
+                /* an exchanged record's count was set a moment ago, under its new key */
+                if (slot.count == BM_SLOT_COUNT_OVERFLOW && !(record->flags & BM_RECF_MOVED))
                         bm_counts_drop(&store->counts, found->record.record_id);
                 slot.count = 0;
         }
