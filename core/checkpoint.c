@@ -172,6 +172,16 @@ static int exclude_index_file(void *ctx, struct bm_segment *s)
         return 0;
 }
 
+/* What a sync failed for may be clean in the page cache and not on the disk:
+ * trying again would succeed and mean nothing. */
+static int sync_file(struct bm_store *store, int fd)
+{
+        int r = bm_io_call(store->io, sync_data, fd);
+        if (r < 0)
+                bm_syncer_fail(&store->syncer, -EIO);
+        return r;
+}
+
 static int sync_cold(struct bm_store *store)
 {
         struct bm_segment **list;
@@ -182,7 +192,7 @@ static int sync_cold(struct bm_store *store)
                 uint64_t used = atomic_load_explicit(&s->used, memory_order_acquire);
                 if (s->header.kind != BM_SEGMENT_COLD || atomic_load(&s->synced) >= used)
                         continue;
-                r = bm_io_call(s->io, sync_data, s->fd);
+                r = sync_file(store, s->fd);
                 if (r == 0)
                         atomic_store(&s->synced, used);
         }
@@ -196,7 +206,7 @@ static int write_manifest(struct bm_store *store, const struct bm_manifest *m)
         bm_manifest_encode(m, bytes);
         int r = bm_io_call(store->io, pwrite, store->manifests.fd, bytes, sizeof(bytes),
                            m->generation % 2 * BM_MANIFEST_ROOT);
-        return r < 0 ? r : bm_io_call(store->io, sync_data, store->manifests.fd);
+        return r < 0 ? r : sync_file(store, store->manifests.fd);
 }
 
 static bool is_free(const struct bm_segment *s, uint64_t generation)
@@ -334,11 +344,11 @@ static int make_file(struct writer *w)
 static int sync_all(struct writer *w)
 {
         struct bm_store *store = w->store;
-        int r = bm_syncer_sync(&store->syncer);
+        int r = bm_syncer_sync_wholly(&store->syncer);
         if (r == 0)
                 r = sync_cold(store);
         if (r == 0)
-                r = bm_io_call(store->io, sync_data, w->file->fd);
+                r = sync_file(store, w->file->fd);
         return r;
 }
 

@@ -23,6 +23,7 @@ struct manifests_read {
         struct bm_manifest list[2]; /* newest first */
         unsigned n;
         bool any_bytes; /* a place held something, good or not */
+        bool any_bad;   /* and one what is no manifest of this store */
 };
 
 static int read_manifests(struct bm_store *store, struct manifests_read *mr)
@@ -43,6 +44,8 @@ static int read_manifests(struct bm_store *store, struct manifests_read *mr)
                 if (r == 0 &&
                     memcmp(m->store_uuid, store->drives.superblock.store_uuid, BM_UUID) == 0)
                         mr->n++;
+                else if (r != BM_E_NOT_FOUND)
+                        mr->any_bad = true;
         }
         if (mr->n == 2 && mr->list[1].generation > mr->list[0].generation) {
                 struct bm_manifest older = mr->list[0];
@@ -79,6 +82,9 @@ static int load_newest(struct bm_store *store, const struct manifests_read *mr)
                 r = bm_tables_load(store, &mr->list[i]);
                 if (r == 0) {
                         store->manifests.newest = mr->list[i];
+                        /* one that is newer may have begun to write to the log */
+                        if (i > 0 || mr->any_bad)
+                                store->manifests.newest.clean = false;
                         return 0;
                 }
                 bm_store_log(store, BM_LOG_WARNING, "checkpoint %" PRIu64 " cannot be used: %s",
@@ -417,7 +423,8 @@ int bm_recover(struct bm_store *store)
         if (!mr.any_bytes && store->drives.highest_file_id == 0)
                 return begin_fresh(store);
         r = load_newest(store, &mr);
-        if (r == BM_E_DAMAGED)
+        /* with a file that is gone, keys would be gone without a word */
+        if (r == BM_E_DAMAGED && !store->lost_segment)
                 return begin_rebuilt(store);
         if (r == 0)
                 r = ensure_maps(store);

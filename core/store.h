@@ -61,6 +61,7 @@ struct bm_store {
         int lock_fd, reserve_fd;
         struct bm_map *root, *top, *chunks, *drops, *orphans;
         bool clean_open, found_damage;
+        bool lost_segment; /* a manifest names a data segment that is not there */
         uint64_t replayed_records;
         struct bm_block_source block_source;
 

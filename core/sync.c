@@ -124,11 +124,11 @@ static void lead(struct bm_syncer *sy)
         pthread_mutex_lock(&sy->lock);
 }
 
-int bm_syncer_sync(struct bm_syncer *sy)
+static int sync_until(struct bm_syncer *sy, _Atomic uint64_t *mark)
 {
         uint64_t target = bm_log_tail(sy->log);
         pthread_mutex_lock(&sy->lock);
-        while (atomic_load(&sy->covered) < target && atomic_load(&sy->failed) == 0) {
+        while (atomic_load(mark) < target && atomic_load(&sy->failed) == 0) {
                 if (sy->leading)
                         pthread_cond_wait(&sy->changed, &sy->lock);
                 else
@@ -137,6 +137,16 @@ int bm_syncer_sync(struct bm_syncer *sy)
         int r = atomic_load(&sy->failed);
         pthread_mutex_unlock(&sy->lock);
         return r;
+}
+
+int bm_syncer_sync(struct bm_syncer *sy)
+{
+        return sync_until(sy, &sy->covered);
+}
+
+int bm_syncer_sync_wholly(struct bm_syncer *sy)
+{
+        return sync_until(sy, &sy->durable);
 }
 
 void bm_syncer_start_sync(struct bm_syncer *sy, void (*done)(void *ctx, int result), void *ctx)

@@ -39,8 +39,11 @@ int bm_syncer_start(struct bm_syncer *syncer); /* its thread */
 void bm_syncer_stop(struct bm_syncer *syncer); /* ends the thread; waiters were answered */
 void bm_syncer_deinit(struct bm_syncer *syncer);
 
-/* Makes the log durable up to its present tail. */
+/* Makes the log durable up to its present tail. A sync record of the syncer's
+ * own at its very end may not be. */
 int bm_syncer_sync(struct bm_syncer *syncer);
+/* The same, that record included: what a manifest covers must be durable. */
+int bm_syncer_sync_wholly(struct bm_syncer *syncer);
 /* The same with a callback; see bm_sync_start. */
 void bm_syncer_start_sync(struct bm_syncer *syncer, void (*done)(void *ctx, int result), void *ctx);
 /* Durability ended for another reason (a segment or manifest could not be synced). */

@@ -122,6 +122,7 @@ static int load_segments(struct bm_store *store, const struct bm_buffer *b)
                 if (!s || s->header.number != row.number || s->header.salt != row.salt ||
                     s->header.kind != row.kind || row.used > s->size) {
                         bm_problem_set("segment %08" PRIx32 " is missing or another", row.file_id);
+                        store->lost_segment = true;
                         return BM_E_DAMAGED;
                 }
                 bm_segment_from_row(s, &row);
