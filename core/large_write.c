@@ -25,7 +25,8 @@ struct change {
         size_t len, taken;
         uint64_t size; /* a truncation: the new size */
         uint64_t new_data_id;
-        bool held; /* the new data id, which an orphan got */
+        bool held;          /* the new data id, which an orphan got */
+        uint64_t n_covered; /* chunks that an orphan's drop covers already */
         struct bm_head head;
         uint8_t head_bytes[BM_HEAD_BYTES_MAX];
         uint8_t first_key[BM_CHUNK_KEY], chunk_key[BM_CHUNK_KEY];
@@ -70,10 +71,23 @@ static int put_main(struct bm_txn *txn, struct change *c, uint8_t type, const ui
         return 0;
 }
 
+/* Locked. An orphan dies with the process: its drop is there from the start, and has to cover
+ * the chunks that it still gets. */
+static int cover_orphan(struct bm_txn *txn, struct change *c)
+{
+        const struct bm_drop drop = {.data_id = c->head.data_id,
+                                     .to = bm_div_up(c->head.size, BM_CHUNK),
+                                     .generation = UINT32_MAX};
+        if (c->ref->map->id != BM_MAP_ORPHANS || drop.to <= c->n_covered)
+                return 0;
+        return bm_large_drop(txn, &drop, &c->orphan_drop);
+}
+
 static int put_head(struct bm_txn *txn, struct change *c)
 {
         uint32_t len = bm_head_encode(&c->head, c->head_bytes);
-        return put_main(txn, c, BM_REC_HEAD, c->head_bytes, len);
+        int r = cover_orphan(txn, c);
+        return r == 0 ? put_main(txn, c, BM_REC_HEAD, c->head_bytes, len) : r;
 }
 
 /* Locked. Adds the step of one chunk. */
@@ -110,7 +124,7 @@ static uint32_t chunk_content(struct bm_txn *txn, const struct change *c, size_t
         return f->record.value_len;
 }
 
-/* Locked. A fresh head; an orphan's gets a drop at once, for it dies with the process. */
+/* Locked. A fresh head; an orphan's is held until its release. */
 static int start_large(struct bm_txn *txn, struct change *c, uint64_t size)
 {
         c->head = (struct bm_head){
@@ -121,11 +135,7 @@ static int start_large(struct bm_txn *txn, struct change *c, uint64_t size)
         if (r < 0)
                 return r;
         c->held = true;
-        /* it may still grow, so the drop reaches as far as a value can */
-        const struct bm_drop drop = {.data_id = c->new_data_id,
-                                     .to = BM_VALUE_MAX / BM_CHUNK + 1,
-                                     .generation = UINT32_MAX};
-        return bm_large_drop(txn, &drop, &c->orphan_drop);
+        return 0;
 }
 
 /* Locked. Part of a chunk becomes what the caller writes. */
@@ -202,6 +212,7 @@ static int look_main(struct bm_txn *txn, struct change *c)
         if (found->record.type == BM_REC_HEAD &&
             bm_head_decode(&c->head, found->record.value, found->record.value_len) != 0)
                 return -EIO;
+        c->n_covered = found->record.type == BM_REC_HEAD ? bm_div_up(c->head.size, BM_CHUNK) : 0;
         return 0;
 }
 
