@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* Random operations on one record's bytes: meta, parts of the value, its size. */
+#include "model.h"
+
+void op_set_meta(struct run *run, struct test_random *random)
+{
+        struct model_map *map = pick_map(run, random);
+        unsigned number = pick_number(random);
+        struct model_record *record = model_find(map, number);
+        struct new_meta meta;
+        struct named named;
+
+        pick_ref(run, random, map, number, &named);
+        pick_meta(random, &meta);
+        meta.before = record && record->map ? NULL : record;
+        if (run->store)
+                expect(run, bm_set_meta(&named.ref, put_meta, &meta),
+                       ref_results(record, &named) & ~RESULT(BM_E_IS_MAP));
+        if (record && !named.wrong)
+                model_set_meta(record, meta.bytes, meta.len);
+}
+
+void op_write_at(struct run *run, struct test_random *random)
+{
+        struct model_map *map = pick_map(run, random);
+        unsigned number = pick_number(random);
+        struct model_record *record = model_find(map, number);
+        uint64_t end = record ? record->size : 0, offset, results;
+        const struct random_bytes *value = pick_value(random, MODEL_SIZE_MAX / 2);
+        bool with_meta = test_random_below(random, 2);
+        struct new_meta meta;
+        struct named named;
+        size_t done = 0;
+
+        pick_ref(run, random, map, number, &named);
+        pick_meta(random, &meta);
+        meta.before = record;
+        switch (test_random_below(random, 3)) {
+        case 0: /* append */
+                offset = end;
+                break;
+        case 1: /* within */
+                offset = end ? test_random_below(random, end) : 0;
+                break;
+        default: /* often behind the end */
+                offset = test_random_below(random, MODEL_SIZE_MAX);
+                break;
+        }
+        if (value->len == 0 || offset + value->len > 2 * MODEL_SIZE_MAX)
+                return;
+        results = ref_results(record, &named);
+        if (run->store)
+                expect(run,
+                       bm_write_at(&named.ref, offset, value->bytes, value->len,
+                                   with_meta ? put_meta : NULL, &meta, &done),
+                       results);
+        if (results)
+                return;
+        if (run->store)
+                assert_int_equal(done, value->len);
+        if (offset + value->len > end)
+                model_resize(record, offset + value->len);
+        memcpy(record->value + offset, value->bytes, value->len);
+        if (with_meta)
+                model_set_meta(record, meta.bytes, meta.len);
+}
+
+void op_truncate(struct run *run, struct test_random *random)
+{
+        struct model_map *map = pick_map(run, random);
+        unsigned number = pick_number(random);
+        struct model_record *record = model_find(map, number);
+        uint64_t size = pick_size(random, MODEL_SIZE_MAX), results;
+        bool with_meta = test_random_below(random, 2);
+        struct new_meta meta;
+        struct named named;
+
+        pick_ref(run, random, map, number, &named);
+        pick_meta(random, &meta);
+        meta.before = record;
+        results = ref_results(record, &named);
+        if (run->store)
+                expect(run, bm_truncate(&named.ref, size, with_meta ? put_meta : NULL, &meta),
+                       results);
+        if (results)
+                return;
+        model_resize(record, size);
+        if (with_meta)
+                model_set_meta(record, meta.bytes, meta.len);
+}
+
+/* A part of a value, or the whole record. */
+void op_read(struct run *run, struct test_random *random)
+{
+        static unsigned char buf[MODEL_SIZE_MAX];
+        struct model_map *map = pick_map(run, random);
+        unsigned number = pick_number(random);
+        struct model_record *record = model_find(map, number);
+        uint64_t offset = test_random_below(random, MODEL_SIZE_MAX / 4);
+        size_t len = pick_size(random, sizeof(buf)), done = 0, want;
+        struct named named;
+        struct bm_view view;
+
+        pick_ref(run, random, map, number, &named);
+        if (!run->store)
+                return;
+        expect(run, bm_read_at(&named.ref, offset, buf, len, &done), ref_results(record, &named));
+        if (!ref_results(record, &named)) {
+                want = offset < record->size ? record->size - offset : 0;
+                want = want < len ? want : len;
+                assert_int_equal(done, want);
+                if (want)
+                        assert_memory_equal(buf, record->value + offset, want);
+        }
+        expect(run, bm_read_ref(&named.ref, &view),
+               ref_results(record, &named) & ~RESULT(BM_E_IS_MAP));
+        if (record && !named.wrong) {
+                run_verify_record(run, record, &named.ref, &view);
+                bm_view_release(&view);
+        }
+}

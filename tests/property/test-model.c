@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * 100 000 random operations against a plain model. The store is closed and
+ * opened again at random places, and at others its process ends without
+ * closing it: a child works and leaves, the parent meanwhile only kept the
+ * model and then finds everything that the child's calls had returned from.
+ *
+ * BM_SEED repeats a run, BM_OPS sets the number of operations.
+ */
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "model.h"
+
+static struct run run;
+static uint64_t seed;
+static bool finished;
+
+static void say_where(void)
+{
+        if (!finished)
+                fprintf(stderr, "# failed at operation %llu; BM_SEED=%llu repeats it\n",
+                        (unsigned long long)run.n_done, (unsigned long long)seed);
+}
+
+static void open_store(struct test_store *t)
+{
+        test_store_open(t);
+        run.store = t->store;
+        run_verify(&run);
+}
+
+static void close_store(struct test_store *t)
+{
+        run_release(&run);
+        run.store = NULL;
+        test_store_close(t);
+        model_drop_orphans(&run.model);
+}
+
+static void work(uint64_t n)
+{
+        for (; n > 0; n--)
+                run_operation(&run);
+}
+
+/* A process opens the store, works, and ends with everything open. */
+static void work_and_die(struct test_store *t, uint64_t n)
+{
+        pid_t child;
+        int status;
+
+        fflush(NULL);
+        child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+                open_store(t);
+                work(n);
+                _exit(0);
+        }
+        work(n);
+        model_drop_orphans(&run.model);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        if (status != 0)
+                fail_msg("the child ended with status %#x", status);
+}
+
+/* Settings that matter to the index are random too. */
+static struct bm_config random_config(struct test_random *random)
+{
+        static const unsigned searches[] = {4, 8, 32, 256};
+        struct bm_config config = BM_CONFIG_INIT;
+
+        config.n_buckets = 1u << test_random_below(random, 5);
+        config.max_search = searches[test_random_below(random, 4)];
+        return config;
+}
+
+int main(void)
+{
+        uint64_t n_operations = test_env_number("BM_OPS", 100000);
+        unsigned n_closed = 0, n_died = 0;
+        struct test_random random;
+        struct bm_config config;
+        struct test_store *t;
+
+        atexit(say_where);
+        seed = test_seed();
+        test_random_init(&random, seed);
+        test_random_init(&run.random, seed + 1);
+        model_init(&run.model);
+        config = random_config(&random);
+        t = test_store_new(&config);
+        test_store_close(t);
+
+        while (run.n_done < n_operations) {
+                uint64_t n = 1 + test_random_below(&random, 3000);
+
+                if (n > n_operations - run.n_done)
+                        n = n_operations - run.n_done;
+                t->config.no_background = test_random_below(&random, 4) == 0;
+                t->config.stamp_times = test_random_below(&random, 2);
+                if (test_random_below(&random, 2)) {
+                        work_and_die(t, n);
+                        n_died++;
+                } else {
+                        open_store(t);
+                        work(n);
+                        if (test_random_below(&random, 3) == 0)
+                                test_store_check(t->store);
+                        close_store(t);
+                        n_closed++;
+                }
+        }
+
+        open_store(t);
+        test_store_check(t->store);
+        assert_ok(bm_compact(t->store));
+        run_verify(&run);
+        test_store_check(t->store);
+        close_store(t);
+        t->config.read_only = true;
+        open_store(t);
+        test_store_check(t->store);
+        close_store(t);
+        model_deinit(&run.model);
+        test_store_free(t);
+        finished = true;
+        printf("# %llu operations, closed %u times, ended without closing %u times\n",
+               (unsigned long long)run.n_done, n_closed, n_died);
+        return 0;
+}

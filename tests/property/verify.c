@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* Comparing a whole store with the model. */
+#include "model.h"
+
+struct bm_map *run_map(struct run *run, struct model_map *map)
+{
+        if (!map->parent)
+                return bm_root(run->store);
+        if (!map->open)
+                assert_ok(bm_map_open(run->store, map->id, &map->open));
+        return map->open;
+}
+
+void run_release(struct run *run)
+{
+        run_listing_end(run);
+        for (unsigned i = 0; i < run->model.n_maps; i++) {
+                bm_map_close(run->model.maps[i]->open);
+                run->model.maps[i]->open = NULL;
+        }
+}
+
+void run_verify_record(struct run *run, struct model_record *record, const struct bm_ref *ref,
+                       const struct bm_view *view)
+{
+        static unsigned char value[2 * MODEL_SIZE_MAX + 1];
+        size_t done;
+
+        assert_true(view->record_id > 1);
+        if (record->id)
+                assert_int_equal(view->record_id, record->id);
+        record->id = view->record_id;
+        assert_int_equal(view->meta_len, record->meta_len);
+        if (record->meta_len)
+                assert_memory_equal(view->meta, record->meta, record->meta_len);
+        assert_int_equal(view->map_id != 0, record->map != NULL);
+        if (record->map) {
+                if (record->map->id)
+                        assert_int_equal(view->map_id, record->map->id);
+                record->map->id = view->map_id;
+                return;
+        }
+        assert_int_equal(view->count, record->count);
+        assert_int_equal(view->size, record->size);
+        if (view->value && view->size)
+                assert_memory_equal(view->value, record->value, record->size);
+        assert_ok(bm_read_at(ref, 0, value, sizeof(value), &done));
+        assert_int_equal(done, record->size);
+        if (done)
+                assert_memory_equal(value, record->value, done);
+}
+
+struct verification {
+        struct run *run;
+        struct model_map *map;
+        struct bm_map *open;
+        unsigned n, n_maps;
+        uint64_t value_bytes;
+        uint64_t *ids; /* of all records in all maps */
+        unsigned n_ids;
+};
+
+static int verify_item(void *ctx, const struct bm_item *item)
+{
+        struct verification *v = ctx;
+        unsigned number = model_key_number(item->key, item->key_len);
+        struct model_record *record = model_find(v->map, number);
+        struct bm_ref ref = {.map = v->open, .key = item->key, .key_len = item->key_len};
+
+        if (!record)
+                fail_msg("key %u is there and should not be", number);
+        run_verify_record(v->run, record, &ref, &item->view);
+        v->n++;
+        v->n_maps += record->map != NULL;
+        v->value_bytes += record->size;
+        v->ids[v->n_ids++] = record->id;
+        return 0;
+}
+
+static void verify_map(struct verification *v)
+{
+        struct model_record *record, *next;
+        struct bm_map_info info;
+
+        v->n = v->n_maps = 0;
+        v->value_bytes = 0;
+        v->open = run_map(v->run, v->map);
+        assert_ok(bm_keys(v->open, verify_item, v));
+        HASH_ITER(hh, v->map->records, record, next)
+        {
+                char key[BM_KEY_MAX];
+                size_t len = model_key(record->number, key);
+                struct bm_view view;
+
+                assert_ok(bm_read_value(v->open, key, len, &view));
+                assert_int_equal(view.record_id, record->id);
+                bm_view_release(&view);
+        }
+        assert_int_equal(v->n, HASH_COUNT(v->map->records));
+        assert_ok(bm_map_info(v->open, &info));
+        assert_int_equal(info.n_keys, v->n);
+        assert_int_equal(info.n_maps, v->n_maps);
+        assert_int_equal(info.value_bytes, v->value_bytes);
+        if (v->map->parent) {
+                assert_int_equal(info.map_id, v->map->id);
+                assert_int_equal(info.record_id, v->map->entry->id);
+                if (v->map->parent->parent)
+                        assert_int_equal(info.parent_id, v->map->parent->id);
+        }
+}
+
+static int by_number(const void *a, const void *b)
+{
+        uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+        return x < y ? -1 : x > y;
+}
+
+/* Parents first: a map's id is learned from its entry. */
+static void verify_below(struct verification *v, struct model_map *parent)
+{
+        v->map = parent;
+        verify_map(v);
+        for (unsigned i = 0; i < v->run->model.n_maps; i++)
+                if (v->run->model.maps[i]->parent == parent)
+                        verify_below(v, v->run->model.maps[i]);
+}
+
+void run_verify(struct run *run)
+{
+        static uint64_t ids[MODEL_KEYS * MODEL_MAPS];
+        struct verification v = {.run = run, .ids = ids};
+        struct bm_stats stats;
+
+        verify_below(&v, run->model.maps[0]);
+        qsort(ids, v.n_ids, sizeof(*ids), by_number);
+        for (unsigned i = 1; i < v.n_ids; i++)
+                assert_true(ids[i - 1] < ids[i]);
+        if (run->model.n_orphans > 0)
+                return;
+        assert_ok(bm_stats(run->store, &stats));
+        assert_int_equal(stats.maps, run->model.n_maps);
+        assert_int_equal(stats.keys, v.n_ids - (run->model.n_maps - 1));
+}
