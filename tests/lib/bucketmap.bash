@@ -7,6 +7,7 @@
 #   run_bm [-N] ARGS...         the same for the bucketmap binary
 #   wait_until COMMAND...       polls until it succeeds
 #   mount_store, umount_store, kill_daemon, remount_store, check_store
+#   same_tree A B               contents, modes, times, links
 #   as_user COMMAND...          as an ordinary user (root only)
 #   require_*                   skips, or with CI=true fails, naming what is missing
 
@@ -18,6 +19,7 @@ unset library
 source "${BASH_SOURCE[0]%/*}/require.bash"
 source "${BASH_SOURCE[0]%/*}/run.bash"
 source "${BASH_SOURCE[0]%/*}/mount.bash"
+source "${BASH_SOURCE[0]%/*}/trees.bash"
 
 # A file with needs of its own defines setup and teardown and calls these.
 scratch_new() {

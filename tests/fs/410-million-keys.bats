@@ -1,0 +1,46 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# A store of 1 000 000 keys of 100 bytes that the library wrote, seen through
+# the mount.
+
+load ../lib/bucketmap
+
+setup() {
+        scratch_new
+        require_fuse
+}
+
+@test "1 000 000 keys of 100 bytes are listed and readable" {
+        run_cmd "$BUCKETMAP_LOAD_KEYS" "$STORE" 1000000 100
+        mount_store
+        assert_equal "$(ls -f "$MNT" | wc -l)" 1000002
+        ls -f "$MNT" | grep -c '^key-[0-9]\{7\}$' >count
+        assert_equal "$(cat count)" 1000000
+        assert_equal "$(ls -f "$MNT" | sort -u | wc -l)" 1000002
+        for i in 0 1 999999 $(shuf -i 0-999999 -n 200); do
+                name=key-$(printf %07d "$i")
+                letter=$(printf "\\$(printf %o $((97 + i % 26)))")
+                assert_equal "$(tr -d "$letter" <"$MNT/$name" | wc -c)" 0
+                assert_equal "$(stat -c %s "$MNT/$name")" 100
+        done
+        assert_equal "$(getfattr --absolute-names --only-values -n user.bucketmap.refcount "$MNT/key-0000003")" 4
+
+        # the memory of the daemon does not grow with the directory
+        resident=$(awk '/^RssAnon:/ { print $2 }' "/proc/$(daemon_pid)/status")
+        [ "$resident" -lt 200000 ]
+
+        run_bm info --json "$MNT"
+        assert_equal "$(jq '.keys' <<<"$stdout")" 1000000
+        assert_equal "$(jq '.value_bytes' <<<"$stdout")" 100000000
+
+        echo new >"$MNT/new"
+        rm "$MNT/key-0000000"
+        kill_daemon KILL
+        mount_store
+        assert_equal "$(ls -f "$MNT" | wc -l)" 1000002
+        assert_file_not_exists "$MNT/key-0000000"
+        run_cmd cat "$MNT/new"
+        assert_output new
+        umount_store
+        check_store
+}

@@ -1,0 +1,96 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# A full disk: ENOSPC, what was there stays, deleting helps, nothing breaks.
+
+load ../lib/bucketmap
+
+setup() {
+        scratch_new
+        require_fuse
+        require_root
+        mkdir "$SCRATCH/disk"
+        mount -t tmpfs -o size=64m bucketmap-test "$SCRATCH/disk" || missing "mounting a tmpfs"
+        STORE=$SCRATCH/disk/store
+        mount_store
+}
+
+# Files of 100 000 random bytes until one does not fit; n is their number.
+fill() {
+        head -c 100000 /dev/urandom >piece
+        n=0
+        while [ "$n" -lt 2000 ]; do
+                run_cmd -any cp piece "$MNT/file$n"
+                [ "$status" -eq 0 ] || break
+                n=$((n + 1))
+        done
+        assert_output --partial "No space left on device"
+        [ "$n" -gt 100 ]
+}
+
+# All that went in is whole; of the one that failed there is a part at most.
+all_whole() {
+        for i in $(seq 0 $((n - 1))); do
+                cmp piece "$MNT/file$i" || return 1
+        done
+}
+
+@test "filling it up: ENOSPC, and all that fitted is there" {
+        fill
+        all_whole
+        run_cmd -any sh -c 'head -c 1000000 /dev/zero >"$0"' "$MNT/more"
+        assert_not_equal "$status" 0
+        umount_store
+        check_store
+        mount_store
+        all_whole
+}
+
+@test "the old value stays when the new one does not fit" {
+        echo precious >"$MNT/precious"
+        fill
+        head -c 20000000 /dev/urandom >"$SCRATCH/large"
+        run_cmd -any cp "$SCRATCH/large" "$MNT/precious.new"
+        assert_not_equal "$status" 0
+        run_cmd cat "$MNT/precious"
+        assert_output "precious"
+}
+
+@test "deleting on a full disk works and makes room" {
+        fill
+        first=$n
+        for i in $(seq 0 $((n - 1))); do rm "$MNT/file$i"; done
+        rm -f "$MNT/file$n"
+        run_cmd ls -A "$MNT"
+        assert_output ""
+        room_again() { cp piece "$MNT/again" 2>/dev/null; }
+        wait_until room_again
+        run_cmd cmp piece "$MNT/again"
+        # not only a little
+        fill_some() {
+                local i
+                for i in $(seq $((first / 2))); do
+                        cp piece "$MNT/second$i" 2>/dev/null || return 1
+                done
+        }
+        wait_until fill_some
+        umount_store
+        check_store
+}
+
+@test "killed on a full disk: it opens again, with everything" {
+        fill
+        kill_daemon KILL
+        mount_store
+        all_whole
+        for i in $(seq 0 $((n - 1))); do rm "$MNT/file$i"; done
+        umount_store
+        check_store
+}
+
+@test "df tells of the disk below" {
+        before=$(df --output=avail "$MNT" | tail -n 1)
+        head -c 20000000 /dev/urandom >"$MNT/large"
+        after=$(df --output=avail "$MNT" | tail -n 1)
+        [ $((before - after)) -gt 15000 ]
+        [ $((before - after)) -lt 30000 ]
+}
