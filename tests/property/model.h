@@ -23,6 +23,7 @@ enum {
         MODEL_ORPHANS = 8, /* at most */
         MODEL_SIZE_MAX = 160 << 10,
         MODEL_INLINE = 16 << 10,
+        MODEL_CHUNK = 32 << 10,
 };
 
 struct model_map;
@@ -89,6 +90,7 @@ struct run {
         struct test_random random;
         struct bm_store *store; /* NULL: only the model is kept */
         uint64_t n_done;
+        bool atomic_only; /* leave out what a kill may leave half done */
         /* a listing that stays open while things change */
         struct bm_cursor *cursor;
         struct model_map *listed;

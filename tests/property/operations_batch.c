@@ -133,6 +133,8 @@ void op_batch_insert(struct run *run, struct test_random *random)
         char keys[ITEMS][BM_KEY_MAX];
         unsigned numbers[ITEMS];
 
+        if (run->atomic_only)
+                return;
         for (unsigned i = 0; i < ITEMS; i++) {
                 /* now and then one that is in the batch already */
                 numbers[i] = i > 0 && test_random_below(random, 10) == 0 ? numbers[i - 1]

@@ -265,7 +265,7 @@ void op_map_remove(struct run *run, struct test_random *random)
 {
         struct model_map *map = pick_map(run, random), *parent = map->parent;
         bool by_number = test_random_below(random, 2) || !parent;
-        bool empty = test_random_below(random, 3) == 0;
+        bool empty = test_random_below(random, 3) == 0 && !run->atomic_only;
         struct model_map *at = by_number ? map : parent;
         unsigned number = by_number ? pick_number(random) : map->entry->number;
         struct model_record *record = model_find(at, number), *inner, *next;

@@ -48,6 +48,9 @@ void op_write_at(struct run *run, struct test_random *random)
         }
         if (value->len == 0 || offset + value->len > 2 * MODEL_SIZE_MAX)
                 return;
+        /* a long write is whole by chunks only */
+        if (run->atomic_only && offset / MODEL_CHUNK != (offset + value->len - 1) / MODEL_CHUNK)
+                return;
         results = ref_results(record, &named);
         if (run->store)
                 expect(run,
