@@ -100,8 +100,8 @@ static void work_and_be_killed(struct test_store *t, uint64_t n, uint64_t n_kill
         const struct timespec pause = {.tv_nsec = 200000};
         _Atomic uint64_t *progress = mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE,
                                           MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        pid_t child;
-        int status;
+        pid_t child, ended = 0;
+        int status = 0;
 
         assert_true(progress != MAP_FAILED);
         fflush(NULL);
@@ -116,10 +116,13 @@ static void work_and_be_killed(struct test_store *t, uint64_t n, uint64_t n_kill
                 }
                 _exit(0);
         }
-        while (atomic_load(progress) < n_kill && waitpid(child, &status, WNOHANG) == 0)
+        while (atomic_load(progress) < n_kill && (ended = waitpid(child, &status, WNOHANG)) == 0)
                 nanosleep(&pause, NULL);
-        kill(child, SIGKILL);
-        if (waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) != 0)
+        if (ended == 0) {
+                kill(child, SIGKILL);
+                assert_int_equal(waitpid(child, &status, 0), child);
+        }
+        if (status != 0 && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
                 fail_msg("the child ended with status %#x", status);
         work(atomic_load(progress));
         model_drop_orphans(&run.model);
