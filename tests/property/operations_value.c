@@ -34,7 +34,6 @@ void op_write_at(struct run *run, struct test_random *random)
 
         pick_ref(run, random, map, number, &named);
         pick_meta(random, &meta);
-        meta.before = record;
         switch (test_random_below(random, 3)) {
         case 0: /* append */
                 offset = end;
@@ -51,6 +50,9 @@ void op_write_at(struct run *run, struct test_random *random)
         /* a long write is whole by chunks only */
         if (run->atomic_only && offset / MODEL_CHUNK != (offset + value->len - 1) / MODEL_CHUNK)
                 return;
+        /* of several chunks each is a step of its own, before which the callback is asked */
+        if (offset + value->len <= MODEL_INLINE && end <= MODEL_INLINE)
+                meta.before = record;
         results = ref_results(record, &named);
         if (run->store)
                 expect(run,

@@ -357,7 +357,7 @@ static void check_everything(struct shared *shared, struct actor **writers)
         test_store_check(shared->t->store);
 }
 
-int main(void)
+static void concurrent(void **state)
 {
         struct bm_config config = {.n_buckets = 4, .max_search = 8};
         struct shared shared = {.seed = test_seed(),
@@ -392,5 +392,11 @@ int main(void)
         for (unsigned i = 0; i <= READERS; i++)
                 free(others[i]);
         test_store_free(shared.t);
-        return 0;
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {cmocka_unit_test(concurrent)};
+
+        return cmocka_run_group_tests_name("concurrent", tests, NULL, NULL);
 }

@@ -145,7 +145,7 @@ static struct bm_config random_config(struct test_random *random)
         return config;
 }
 
-int main(void)
+static void model(void **state)
 {
         uint64_t n_operations = test_env_number("BM_OPS", 100000);
         unsigned n_closed = 0, n_died = 0, n_killed = 0;
@@ -153,7 +153,6 @@ int main(void)
         struct bm_config config;
         struct test_store *t;
 
-        atexit(say_where);
         seed = test_seed();
         test_random_init(&random, seed);
         test_random_init(&run.random, seed + 1);
@@ -205,5 +204,12 @@ int main(void)
         printf("# %llu operations, closed %u times, ended without closing %u times, killed %u "
                "times\n",
                (unsigned long long)run.n_done, n_closed, n_died, n_killed);
-        return 0;
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {cmocka_unit_test(model)};
+
+        atexit(say_where);
+        return cmocka_run_group_tests_name("model", tests, NULL, NULL);
 }

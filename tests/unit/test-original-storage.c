@@ -58,7 +58,6 @@ static void assert_filled(struct test_store *t)
                 assert_holds(t->root, key, key_of(i, key), value, len, i);
         }
         assert_int_equal(test_count_keys(t->root), N);
-        test_store_check(t->store);
 }
 
 /* A filled store, closed. */
@@ -132,6 +131,7 @@ static void load_after_restart(void **state)
                 assert_ok(bm_stats(t->store, &stats));
                 assert_true(stats.clean_open);
                 assert_int_equal(stats.replayed_records, 0);
+                test_store_check(t->store);
         }
 }
 
@@ -337,13 +337,20 @@ static void flip(struct test_store *t, int copy)
         free(path);
 }
 
+static void superblock_finding(void *ctx, const struct bm_finding *finding)
+{
+        assert_non_null(strstr(finding->message, "superblock"));
+}
+
 static void flipped_bits(void **state)
 {
+        struct bm_check_args args = {.finding = superblock_finding};
         struct test_store *t = *state;
 
         flip(t, 0);
         test_store_open(t);
         assert_filled(t);
+        assert_result(bm_check(t->store, &args), BM_E_DAMAGED);
         test_store_close(t);
         flip(t, 1);
         assert_refused(t, BM_E_DAMAGED);
