@@ -101,8 +101,11 @@ int bm_read_at(const struct bm_ref *ref, uint64_t offset, void *buf, size_t len,
 {
         struct read rd = {.ref = ref, .offset = offset, .buf = buf, .len = len};
         int r = bm_target_init(&rd.target, ref->map, ref->key, ref->key_len);
-        while (r == 0 && !rd.end && rd.done < rd.len)
-                r = read_some(&rd);
+        if (r == 0) {
+                do /* at least once: nothing of what is not there is an error too */
+                        r = read_some(&rd);
+                while (r == 0 && !rd.end && rd.done < rd.len);
+        }
         *done = rd.done;
         /* what was read before the record went is still what it was */
         return rd.done > 0 && (r == BM_E_NOT_FOUND || r == BM_E_STALE) ? 0 : r;

@@ -279,12 +279,12 @@ static int read_superblock(const struct bm_io *io, int dir, struct bm_superblock
                 return fd;
         for (unsigned i = 0; i < 2; i++) {
                 r = bm_io_call(io, pread, fd, copy, sizeof(copy), i * BM_SUPERBLOCK);
-                /* a file too short reads as -EIO: no superblock there */
+                /* a file too short reads as -EIO, a directory as -EISDIR: no superblock there */
                 if (r == 0)
                         r = bm_superblock_decode(sb, copy);
                 if (r == 0)
                         break;
-                if (r != BM_E_NOT_A_STORE && r != -EIO)
+                if (r != BM_E_NOT_A_STORE && r != -EIO && r != -EISDIR)
                         worst = r;
         }
         (void)bm_io_call(io, close, fd);
