@@ -55,8 +55,9 @@ static int write_note(struct bm_store *store, const char *note)
         int len = snprintf(text, sizeof(text), "%ld %s\n", (long)getpid(), note ? note : "");
         if (len >= (int)sizeof(text))
                 return -ENAMETOOLONG;
-        int r = bm_io_call(store->io, truncate, store->lock_fd, 0);
-        return r < 0 ? r : bm_io_call(store->io, pwrite, store->lock_fd, text, (size_t)len, 0);
+        /* written over and then cut: who reads meanwhile finds our number and a line's end */
+        int r = bm_io_call(store->io, pwrite, store->lock_fd, text, (size_t)len, 0);
+        return r < 0 ? r : bm_io_call(store->io, truncate, store->lock_fd, (uint64_t)len);
 }
 
 static void report_owner(const struct bm_io *io, int fd)

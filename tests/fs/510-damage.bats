@@ -13,7 +13,7 @@ setup() {
 # The file of the store in which TEXT stands, and its byte offset.
 locate() {
         local found
-        found=$(grep -obUaF -m 1 -- "$1" -r "$STORE/segments" | head -n 1)
+        found=$(grep -robUaF -m 1 -- "$1" "$STORE/segments" | head -n 1)
         [ -n "$found" ] || return 1
         where=${found%%:*}
         found=${found#*:}
