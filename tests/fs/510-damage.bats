@@ -59,7 +59,9 @@ digest() {
 }
 
 @test "a flipped bit in a large value: EIO there, the rest is readable" {
-        { head -c 100000 /dev/zero; echo recognisable-part; head -c 100000 /dev/zero; } >"$MNT/large"
+        { head -c 100000 /dev/zero; echo recognisable-part; head -c 100000 /dev/zero; } >local
+        # in one write, so that no older version of the part stands anywhere
+        dd if=local of="$MNT/large" bs=1M status=none
         umount_store
         locate recognisable-part
         flip "$where" "$offset"
@@ -67,7 +69,7 @@ digest() {
         assert_output --partial "large"
         run_bm -any mount "$STORE" "$MNT"
         [ "$status" -eq 0 ] || mount_store -o ro
-        run_cmd -1 cmp "$MNT/large" <(head -c 100000 /dev/zero; echo recognisable-part; head -c 100000 /dev/zero)
+        run_cmd -any cmp local "$MNT/large"
         assert_output --partial "Input/output error"
         run_cmd dd if="$MNT/large" of=start bs=32768 count=1 status=none
         run_cmd cmp start <(head -c 32768 /dev/zero)
