@@ -309,8 +309,9 @@ static int names_of(fuse_req_t req, const struct stored *stored, bool with_count
 static int list(fuse_req_t req, struct fs_inode *inode, size_t size)
 {
         struct fs *fs = fs_of(req);
-        bool with_count = fs->options.list_counts && !fs_inode_is_dir(inode);
+        bool with_count = false;
         struct stored stored;
+        struct fs_attr attr;
         struct bm_view view;
         size_t len;
         char *names;
@@ -319,6 +320,11 @@ static int list(fuse_req_t req, struct fs_inode *inode, size_t size)
         if (result)
                 return result;
         result = stored_of_view(&view, &stored);
+        if (!result && fs->options.list_counts)
+                result = fs_attr_of_view(&view, &fs->defaults, &attr);
+        /* of links and devices the kernel would refuse to tell it */
+        if (!result && fs->options.list_counts)
+                with_count = S_ISREG(attr.mode);
         /* a name takes less here than in the list with its length and value */
         names = fs_thread_buffer(fs, stored.len + sizeof(FS_XATTR_COUNT));
         if (!result && !names)
