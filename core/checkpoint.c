@@ -195,6 +195,8 @@ static int sync_cold(struct bm_store *store)
                 r = sync_file(store, s->fd);
                 if (r == 0)
                         atomic_store(&s->synced, used);
+                if (r == 0)
+                        bm_segment_close_file(s);
         }
         free(list);
         return r;

@@ -143,6 +143,14 @@ int bm_segment_open(const struct bm_io *io, int dir, uint32_t file_id, bool writ
         return 0;
 }
 
+void bm_segment_close_file(struct bm_segment *s)
+{
+        if (!s->base || s->fd < 0 || atomic_load(&s->state) != BM_SEGMENT_SEALED)
+                return;
+        (void)bm_io_call(s->io, close, s->fd);
+        s->fd = -1;
+}
+
 void bm_segment_free(struct bm_segment *segment)
 {
         if (!segment)

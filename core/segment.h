@@ -72,6 +72,10 @@ int bm_segment_make(const struct bm_io *io, int dir, const struct bm_segment_hea
 int bm_segment_open(const struct bm_io *io, int dir, uint32_t file_id, bool writable,
                     struct bm_segment **segmentp);
 
+/* A mapped segment that is full and durable needs no descriptor any more: a
+ * large store would run out of them. */
+void bm_segment_close_file(struct bm_segment *segment);
+
 /* Unmaps and closes; the file stays. NULL is allowed. */
 void bm_segment_free(struct bm_segment *segment);
 

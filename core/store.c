@@ -225,6 +225,12 @@ static void stop_threads(struct bm_store *store)
         bm_syncer_stop(&store->syncer);
 }
 
+static int close_file(void *ctx, struct bm_segment *s)
+{
+        bm_segment_close_file(s);
+        return 0;
+}
+
 static int open_all(struct bm_store *store, const char *path, const struct bm_config *config)
 {
         store->path = strdup(path);
@@ -241,6 +247,7 @@ static int open_all(struct bm_store *store, const char *path, const struct bm_co
                 r = bm_recover(store);
         if (r != 0)
                 return r;
+        bm_drives_each(&store->drives, close_file, NULL);
         atomic_store(&store->log.segment_size, bm_space_segment_size(store));
         if (!store->read_only)
                 (void)bm_space_refill(store);

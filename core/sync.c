@@ -68,6 +68,9 @@ static int flush(struct bm_syncer *sy)
                         r = one;
                 else
                         atomic_store(&s->synced, used);
+                /* sealed meanwhile, it is longer, and in the next flush's list */
+                if (one == 0 && atomic_load(&s->used) == used)
+                        bm_segment_close_file(s);
         }
         free(segments);
         if (r < 0)

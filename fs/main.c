@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "command.h"
 
@@ -44,11 +45,23 @@ static int run(const struct command *command, int argc, char **argv)
         return command->run(argc, argv);
 }
 
+/* Opening a large store opens every segment once. */
+static void allow_many_files(void)
+{
+        struct rlimit files;
+
+        if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+                files.rlim_cur = files.rlim_max;
+                (void)setrlimit(RLIMIT_NOFILE, &files);
+        }
+}
+
 int main(int argc, char **argv)
 {
         const char *word = argc > 1 ? argv[1] : "";
 
         setlocale(LC_ALL, "");
+        allow_many_files();
         if (!strcmp(word, "--help") || !strcmp(word, "-h"))
                 return help();
         if (!strcmp(word, "--version") || !strcmp(word, "-V")) {
