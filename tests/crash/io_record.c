@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+#include "io_record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct record_io *of(const struct bm_io *io)
+{
+        return (struct record_io *)(uintptr_t)io;
+}
+
+#define real(op, ...) bm_io_call(&bm_io_posix, op, __VA_ARGS__)
+
+/* Whether this call is one that fails. SYNC calls never fail for want of space. */
+static int fails(const struct bm_io *io, bool takes_space)
+{
+        struct record_io *r = of(io);
+        if (r->fail_errno == ENOSPC && !takes_space)
+                return 0;
+        r->calls++;
+        if (r->fail_at == 0 || r->calls < r->fail_at || (r->calls > r->fail_at && !r->sticky))
+                return 0;
+        r->failed++;
+        return -r->fail_errno;
+}
+
+static void note(const struct bm_io *io, struct event e)
+{
+        struct record_io *r = of(io);
+        if (r->trace)
+                trace_add(r->trace, &e);
+}
+
+static void enter_fd(struct record_io *r, int fd, bool dir, unsigned number)
+{
+        if (fd >= FDS) {
+                fprintf(stderr, "descriptor %d is too high\n", fd);
+                exit(99);
+        }
+        r->fds[fd].used = true;
+        r->fds[fd].dir = dir;
+        r->fds[fd].number = number;
+}
+
+static struct disk_name *find_name(struct record_io *r, unsigned dir, const char *name)
+{
+        struct disk_dir *d = &r->names[dir];
+        for (size_t i = 0; i < d->n_names; i++) {
+                if (strcmp(d->names[i].name, name) == 0)
+                        return &d->names[i];
+        }
+        return NULL;
+}
+
+static struct disk_name *add_name(struct record_io *r, unsigned dir, const char *name,
+                                  unsigned file)
+{
+        struct disk_dir *d = &r->names[dir];
+        d->names = must_realloc(d->names, (d->n_names + 1) * sizeof(*d->names));
+        struct disk_name *n = &d->names[d->n_names++];
+        *n = (struct disk_name){.file = file};
+        snprintf(n->name, sizeof(n->name), "%s", name);
+        return n;
+}
+
+static int record_open_dir(const struct bm_io *io, const char *path)
+{
+        struct record_io *r = of(io);
+        int fd = fails(io, false);
+        if (fd == 0)
+                fd = real(open_dir, path);
+        for (unsigned i = 0; fd >= 0 && i < r->n_drives; i++) {
+                if (strcmp(path, r->paths[i]) == 0)
+                        enter_fd(r, fd, true, 2 * i + DIR_TOP);
+        }
+        return fd;
+}
+
+static int record_open_at(const struct bm_io *io, int dir, const char *name, int flags, mode_t mode)
+{
+        struct record_io *r = of(io);
+        int fd = fails(io, (flags & O_CREAT) != 0);
+        if (fd < 0)
+                return fd;
+        fd = real(open_at, dir, name, flags, mode);
+        if (fd < 0)
+                return fd;
+        unsigned d = r->fds[dir].number;
+        if (flags & O_DIRECTORY) {
+                enter_fd(r, fd, true, d + DIR_SEGMENTS);
+                return fd;
+        }
+        struct disk_name *n = find_name(r, d, name);
+        if (!n) {
+                struct event e = {.kind = EV_CREATE, .file = r->n_files++, .dir = d};
+                n = add_name(r, d, name, e.file);
+                memcpy(e.name, n->name, sizeof(e.name));
+                note(io, e);
+        }
+        enter_fd(r, fd, false, n->file);
+        return fd;
+}
+
+static int record_close(const struct bm_io *io, int fd)
+{
+        of(io)->fds[fd].used = false;
+        return real(close, fd);
+}
+
+static int record_mkdir_at(const struct bm_io *io, int dir, const char *name, mode_t mode)
+{
+        int r = fails(io, true);
+        return r < 0 ? r : real(mkdir_at, dir, name, mode);
+}
+
+static int record_unlink_at(const struct bm_io *io, int dir, const char *name)
+{
+        struct record_io *rec = of(io);
+        int r = fails(io, false);
+        if (r == 0)
+                r = real(unlink_at, dir, name);
+        if (r < 0)
+                return r;
+        unsigned d = rec->fds[dir].number;
+        struct disk_name *n = find_name(rec, d, name);
+        if (n) {
+                struct event e = {.kind = EV_UNLINK, .file = n->file, .dir = d};
+                memcpy(e.name, n->name, sizeof(e.name));
+                note(io, e);
+                *n = rec->names[d].names[--rec->names[d].n_names];
+        }
+        return 0;
+}
+
+static int record_rmdir_at(const struct bm_io *io, int dir, const char *name)
+{
+        int r = fails(io, false);
+        return r < 0 ? r : real(rmdir_at, dir, name);
+}
+
+static int record_list(const struct bm_io *io, int dir, int (*fn)(void *ctx, const char *name),
+                       void *ctx)
+{
+        int r = fails(io, false);
+        return r < 0 ? r : real(list, dir, fn, ctx);
+}
+
+static int record_stat(const struct bm_io *io, int fd, struct bm_io_file *file)
+{
+        int r = fails(io, false);
+        return r < 0 ? r : real(stat, fd, file);
+}
+
+static int record_space(const struct bm_io *io, int fd, struct bm_io_space *space)
+{
+        int r = fails(io, false);
+        return r < 0 ? r : real(space, fd, space);
+}
+
+static int record_pread(const struct bm_io *io, int fd, void *buf, size_t len, uint64_t offset)
+{
+        int r = fails(io, false);
+        return r < 0 ? r : real(pread, fd, buf, len, offset);
+}
+
+static void note_write(const struct bm_io *io, int fd, const void *buf, size_t len, uint64_t offset)
+{
+        if (len)
+                note(io, (struct event){.kind = EV_WRITE,
+                                        .file = of(io)->fds[fd].number,
+                                        .offset = offset,
+                                        .len = len,
+                                        .data = (uint8_t *)(uintptr_t)buf});
+}
+
+static int record_pwrite(const struct bm_io *io, int fd, const void *buf, size_t len,
+                         uint64_t offset)
+{
+        int r = fails(io, true);
+        if (r == 0)
+                r = real(pwrite, fd, buf, len, offset);
+        if (r == 0)
+                note_write(io, fd, buf, len, offset);
+        return r;
+}
+
+static void note_size(const struct bm_io *io, int fd, uint64_t size)
+{
+        note(io, (struct event){.kind = EV_SIZE, .file = of(io)->fds[fd].number, .len = size});
+}
+
+/* Sparse, for the sake of speed: what is real here is only the size. */
+static int record_allocate(const struct bm_io *io, int fd, uint64_t offset, uint64_t len)
+{
+        struct bm_io_file file;
+        int r = fails(io, true);
+        if (r == 0)
+                r = real(stat, fd, &file);
+        if (r < 0 || offset + len <= file.size_bytes)
+                return r;
+        r = real(truncate, fd, offset + len);
+        if (r == 0)
+                note_size(io, fd, offset + len);
+        return r;
+}
+
+static int record_truncate(const struct bm_io *io, int fd, uint64_t len)
+{
+        int r = fails(io, false);
+        if (r == 0)
+                r = real(truncate, fd, len);
+        if (r == 0)
+                note_size(io, fd, len);
+        return r;
+}
+
+static int record_sync_data(const struct bm_io *io, int fd)
+{
+        int r = fails(io, true);
+        if (r == 0)
+                note(io, (struct event){.kind = EV_SYNC, .file = of(io)->fds[fd].number});
+        return r;
+}
+
+static int record_sync_dir(const struct bm_io *io, int dir)
+{
+        int r = fails(io, true);
+        if (r == 0)
+                note(io, (struct event){.kind = EV_SYNC_DIR, .dir = of(io)->fds[dir].number});
+        return r;
+}
+
+static int record_map(const struct bm_io *io, int fd, size_t len, bool writable, void **addr)
+{
+        int r = fails(io, false);
+        return r < 0 ? r : real(map, fd, len, writable, addr);
+}
+
+static int record_unmap(const struct bm_io *io, void *addr, size_t len)
+{
+        return real(unmap, addr, len);
+}
+
+static int record_map_write(const struct bm_io *io, int fd, void *base, uint64_t offset,
+                            const void *src, size_t len)
+{
+        int r = fails(io, false);
+        if (r == 0)
+                r = real(map_write, fd, base, offset, src, len);
+        if (r == 0)
+                note_write(io, fd, src, len, offset);
+        return r;
+}
+
+static int record_prefault(const struct bm_io *io, int fd, void *base, uint64_t offset, size_t len)
+{
+        return 0;
+}
+
+static int record_lock(const struct bm_io *io, int fd, bool exclusive)
+{
+        int r = fails(io, false);
+        return r < 0 ? r : real(lock, fd, exclusive);
+}
+
+static const struct bm_io_ops record_ops = {
+        .open_dir = record_open_dir,
+        .open_at = record_open_at,
+        .close = record_close,
+        .mkdir_at = record_mkdir_at,
+        .unlink_at = record_unlink_at,
+        .rmdir_at = record_rmdir_at,
+        .list = record_list,
+        .stat = record_stat,
+        .space = record_space,
+        .pread = record_pread,
+        .pwrite = record_pwrite,
+        .allocate = record_allocate,
+        .truncate = record_truncate,
+        .sync_data = record_sync_data,
+        .sync_dir = record_sync_dir,
+        .map = record_map,
+        .unmap = record_unmap,
+        .map_write = record_map_write,
+        .prefault = record_prefault,
+        .lock = record_lock,
+};
+
+void record_init(struct record_io *r, const struct disk *disk, const char *const *paths,
+                 unsigned n_drives, struct trace *trace)
+{
+        *r = (struct record_io){
+                .io.ops = &record_ops, .trace = trace, .n_drives = n_drives, .paths = paths};
+        if (!disk)
+                return;
+        r->n_files = (unsigned)disk->n_files;
+        for (unsigned i = 0; i < DIRS; i++) {
+                for (size_t k = 0; k < disk->dirs[i].n_names; k++)
+                        add_name(r, i, disk->dirs[i].names[k].name, disk->dirs[i].names[k].file);
+        }
+}
+
+void record_deinit(struct record_io *r)
+{
+        for (unsigned i = 0; i < DIRS; i++)
+                free(r->names[i].names);
+}
