@@ -198,3 +198,15 @@ int model_load(struct model *m, struct bm_store *store, char *problem)
         }
         return r;
 }
+
+void model_show(const struct model *m)
+{
+        for (size_t i = 0; i < m->n; i++) {
+                const struct model_record *r = &m->records[i];
+                printf("# map %llu key %.*s: id %llu count %llu size %zu meta %zu map %llu "
+                       "%016llx\n",
+                       (unsigned long long)r->map_id, (int)r->key_len, (const char *)r->key,
+                       (unsigned long long)r->record_id, (unsigned long long)r->count, r->size,
+                       r->meta_len, (unsigned long long)r->names_map, (unsigned long long)r->hash);
+        }
+}

@@ -40,6 +40,7 @@ void model_changed(struct model *m, struct model_record *r);
 void model_remove(struct model *m, struct model_record *r);
 size_t model_count_in(const struct model *m, uint64_t map_id);
 void model_clear(struct model *m);
+void model_show(const struct model *m);
 
 /* Reads the whole store. Returns what a call that failed returned; PROBLEM
  * (of 200 bytes) says which. */

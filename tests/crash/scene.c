@@ -58,6 +58,33 @@ static void on_finding(void *ctx, const struct bm_finding *finding)
                 snprintf(x->problem, sizeof(x->problem), "check: %s", finding->message);
 }
 
+static void on_log(void *ctx, enum bm_log_level level, const char *message)
+{
+        printf("# log: %s\n", message);
+}
+
+/* BM_TRAIL, set to what a report says between seed and problem, shows that state. */
+static bool is_watched(const struct explorer *x)
+{
+        const char *trail = getenv("BM_TRAIL");
+        return trail && x->trail[0] && strcmp(x->trail + 1, trail) == 0;
+}
+
+static void show_trace(const struct trace *trace, const struct disk *disk)
+{
+        static const char *const kinds[] = {"write", "size", "sync", "create", "unlink", "syncdir"};
+        for (size_t i = 0; i < trace->n; i++) {
+                const struct event *e = &trace->events[i];
+                printf("#  %zu %s file %u dir %u %s %llu+%llu\n", i, kinds[e->kind], e->file,
+                       e->dir, e->name, (unsigned long long)e->offset, (unsigned long long)e->len);
+        }
+        for (unsigned i = 0; i < DIRS; i++) {
+                for (size_t k = 0; k < disk->dirs[i].n_names; k++)
+                        printf("#  before: dir %u %s is file %u\n", i, disk->dirs[i].names[k].name,
+                               disk->dirs[i].names[k].file);
+        }
+}
+
 static struct bm_config config_for(struct explorer *x, const struct record_io *io)
 {
         struct bm_config config = BM_CONFIG_INIT;
@@ -65,6 +92,8 @@ static struct bm_config config_for(struct explorer *x, const struct record_io *i
         config.io = &io->io;
         config.drives = x->paths + 1;
         config.n_drives = io->n_drives - 1;
+        if (is_watched(x))
+                config.log = on_log;
         return config;
 }
 
@@ -103,6 +132,19 @@ static void judge(struct explorer *x, struct bm_store *store, const struct histo
                          model->n, lo, h->steps[lo].what, hi, h->steps[hi].what);
 }
 
+/* What the store shows while it is open is what the model holds. */
+static void compare_live(struct explorer *x, struct bm_store *store, const struct model *model)
+{
+        struct model now;
+        char problem[200];
+        int r = model_load(&now, store, problem);
+        if (!x->problem[0] && r != 0)
+                snprintf(x->problem, sizeof(x->problem), "reading after work: %s", problem);
+        if (!x->problem[0] && now.hash != model->hash)
+                snprintf(x->problem, sizeof(x->problem), "after work it holds something else");
+        model_clear(&now);
+}
+
 /*
  * Opens what VISIBLE shows, judges it by the steps B of HISTORY, works on it
  * with N_OPS more operations and closes it. All of that becomes NEXT, but
@@ -126,6 +168,8 @@ static bool play_scene(struct explorer *x, struct scene *next, const struct disk
         size_t opened = next->trace.n;
         if (r == 0)
                 judge(x, store, h, b->lo, b->hi, &model, &step);
+        if (is_watched(x))
+                model_show(&model);
         if (r == 0 && step >= 0) {
                 for (size_t i = b->durable; i <= (size_t)step; i++)
                         history_step(&next->history, h->steps[i].hash, 0, 0, h->steps[i].what);
@@ -135,10 +179,12 @@ static bool play_scene(struct explorer *x, struct scene *next, const struct disk
                                  .model = &model,
                                  .history = &next->history,
                                  .trace = &next->trace,
+                                 .loud = is_watched(x),
                                  .rng = rnd(&x->rng)};
                 if (!work_run(&w, n_ops))
                         snprintf(x->problem, sizeof(x->problem), "%s", w.problem);
                 work_end(&w);
+                compare_live(x, store, &model);
         }
         if (r == 0) {
                 r = bm_close(store);
@@ -147,6 +193,8 @@ static bool play_scene(struct explorer *x, struct scene *next, const struct disk
                 if (step >= 0)
                         history_ack(&next->history, next->trace.n, next->history.n_steps - 1);
         }
+        if (is_watched(x))
+                show_trace(&next->trace, visible);
         model_clear(&model);
         record_deinit(&io);
         remove_store(x->paths, visible->n_drives);

@@ -105,6 +105,10 @@ static void step_done(struct op *op)
 {
         struct work *w = op->w;
         history_step(w->history, w->model->hash, op->begin, w->trace->n, op->what);
+        if (w->loud)
+                printf("# step %zu: events %zu to %zu: %s %.*s in map %llu\n",
+                       w->history->n_steps - 1, op->begin, w->trace->n, op->what, (int)op->key_len,
+                       (const char *)op->key, (unsigned long long)op->map_id);
 }
 
 /* Compares a result with what it ought to be; true if the operation took place. */

@@ -42,6 +42,7 @@ struct work {
         uint64_t rng;
         bool faults;        /* calls may fail; then nothing may have happened */
         int first_error;    /* of those that did */
+        bool loud;          /* every step is printed */
         unsigned n_orphans; /* record ids of removed records that are kept */
         uint64_t orphans[ORPHANS_MAX];
         char problem[200]; /* what the store should not have answered */
