@@ -114,6 +114,18 @@ static int apply_delete(struct bm_store *store, const struct bm_target *t, struc
         return 0;
 }
 
+int bm_apply_adopt(struct bm_store *store, const struct bm_target *t, struct bm_found *found,
+                   const struct bm_found *from)
+{
+        bm_index_set(&t->bucket->index, &found->place, &from->slot);
+        bm_segment_add_live(from->segment, from->record.length);
+        atomic_fetch_add(&store->live_bytes, from->record.length);
+        add_totals(t, 1, 0, (int64_t)bm_record_value_size(&from->record));
+        return from->slot.count == BM_SLOT_COUNT_OVERFLOW
+                       ? bm_counts_set(&store->counts, from->record.record_id, from->count)
+                       : 0;
+}
+
 static int apply_count(struct bm_store *store, const struct bm_target *t, struct bm_found *found,
                        const struct bm_record *record)
 {

@@ -95,6 +95,27 @@ void bm_counts_drop(struct bm_counts *counts, uint64_t record_id)
         pthread_mutex_unlock(&counts->lock);
 }
 
+int bm_counts_add(struct bm_counts *counts, uint64_t record_id)
+{
+        pthread_mutex_lock(&counts->lock);
+        struct bm_count_entry *e = find_or_add(counts, record_id);
+        if (e)
+                e->row.count++;
+        pthread_mutex_unlock(&counts->lock);
+        return e ? 0 : -ENOMEM;
+}
+
+void bm_counts_sub(struct bm_counts *counts, uint64_t record_id)
+{
+        pthread_mutex_lock(&counts->lock);
+        struct bm_count_entry *e = find(counts, record_id);
+        if (e && --e->row.count == 0) {
+                HASH_DEL(counts->entries, e);
+                free(e);
+        }
+        pthread_mutex_unlock(&counts->lock);
+}
+
 uint64_t bm_counts_n(struct bm_counts *counts)
 {
         pthread_mutex_lock(&counts->lock);

@@ -24,6 +24,9 @@ int bm_counts_reserve(struct bm_counts *counts, uint64_t record_id);
 /* 0 if there is none. */
 uint64_t bm_counts_get(struct bm_counts *counts, uint64_t record_id);
 void bm_counts_drop(struct bm_counts *counts, uint64_t record_id);
+/* One more, or one less, of what is dropped with the last. -ENOMEM leaves it as it was. */
+int bm_counts_add(struct bm_counts *counts, uint64_t record_id);
+void bm_counts_sub(struct bm_counts *counts, uint64_t record_id);
 uint64_t bm_counts_n(struct bm_counts *counts);
 /* FN for each, under the lock; it returns 0 to go on. */
 int bm_counts_each(struct bm_counts *counts, int (*fn)(void *ctx, const struct bm_count_row *row),

@@ -59,12 +59,12 @@ int bm_large_drop_all(struct bm_txn *txn, const struct bm_record *record, struct
 
 int bm_large_hold(struct bm_store *store, uint64_t data_id)
 {
-        return bm_counts_set(&store->held, data_id, 1);
+        return bm_counts_add(&store->held, data_id);
 }
 
 void bm_large_release(struct bm_store *store, uint64_t data_id)
 {
-        bm_counts_drop(&store->held, data_id);
+        bm_counts_sub(&store->held, data_id);
 }
 
 /* Storing ahead */

@@ -43,6 +43,9 @@ bool bm_head_has(const struct bm_head *head, uint64_t chunk, uint32_t generation
 int bm_large_hold(struct bm_store *store, uint64_t data_id);
 void bm_large_release(struct bm_store *store, uint64_t data_id);
 
+/* Lets every orphan go: the store is being closed. */
+int bm_orphans_clear(struct bm_store *store);
+
 /*
  * Deletes what drops name, except what is held. *SWEPT (may be NULL) counts
  * the chunks. The keeper's.

@@ -131,10 +131,12 @@ static int start_large(struct bm_txn *txn, struct change *c, uint64_t size)
                 .size = size, .data_id = c->new_data_id, .chunk_log2 = BM_CHUNK_LOG2};
         if (c->ref->map->id != BM_MAP_ORPHANS)
                 return 0;
-        int r = bm_large_hold(txn->store, c->new_data_id);
-        if (r < 0)
-                return r;
-        c->held = true;
+        if (!c->held) { /* not by an earlier attempt */
+                int r = bm_large_hold(txn->store, c->new_data_id);
+                if (r < 0)
+                        return r;
+                c->held = true;
+        }
         return 0;
 }
 
@@ -209,6 +211,7 @@ static int look_main(struct bm_txn *txn, struct change *c)
                 return r;
         if (found->record.type == BM_REC_MAP)
                 return BM_E_IS_MAP;
+        c->head.data_id = 0;
         if (found->record.type == BM_REC_HEAD &&
             bm_head_decode(&c->head, found->record.value, found->record.value_len) != 0)
                 return -EIO;
@@ -378,7 +381,7 @@ static int run_change(struct change *c, bm_fill_fn fill, bool privileged)
                         break;
                 r = bm_large_sweep(store, NULL);
         } while (r == 0);
-        if (r != 0 && c->held)
+        if (c->held && (r != 0 || c->head.data_id != c->new_data_id))
                 bm_large_release(store, c->new_data_id);
         c->held = false;
         return r;

@@ -63,9 +63,18 @@ static struct bm_record same_record(const struct bm_found *found)
 /* What keeping a removed record needs; lives until the transaction is done. */
 struct orphaning {
         uint8_t key[8];
+        uint64_t held; /* data id that this attempt holds; 0: none */
         struct bm_drop_step drop;
         struct renamed_meta meta;
 };
+
+/* What the attempt before held: the next may meet another record, or fail. */
+static void let_go(struct bm_store *store, struct orphaning *o)
+{
+        if (o->held)
+                bm_large_release(store, o->held);
+        o->held = 0;
+}
 
 /*
  * Locked. The record of STEP, which is being removed, moves to the orphans.
@@ -88,6 +97,7 @@ static int keep_orphan(struct bm_txn *txn, size_t step, struct orphaning *o, bm_
                 r = bm_large_hold(txn->store, head.data_id);
                 if (r < 0)
                         return r;
+                o->held = head.data_id;
         }
         struct bm_step *s = &txn->steps[i];
         s->action = fn ? BM_ACT_PUT : BM_ACT_ADOPT;
@@ -130,6 +140,30 @@ int bm_orphan_release(struct bm_store *store, uint64_t record_id)
         return r;
 }
 
+/* By what the index knows: an orphan's record has the key that it had. */
+int bm_orphans_clear(struct bm_store *store)
+{
+        struct bm_index *index = &store->orphans->buckets[0].index;
+        struct bm_known_slot *slots;
+        uint64_t hash = 0, last = 0;
+        size_t n;
+        int r;
+        do {
+                r = bm_index_collect(index, hash, &slots, &n, &last);
+                if (r < 0)
+                        return r;
+                for (size_t i = 0; i < n; i++) {
+                        struct bm_segment *segment;
+                        struct bm_record record;
+                        if (bm_slot_record(store, &slots[i].slot, &segment, &record) == 0)
+                                r = bm_orphan_release(store, record.record_id);
+                }
+                free(slots);
+                hash = last + 1;
+        } while (last < UINT64_MAX);
+        return r < 0 ? r : 0;
+}
+
 /* Removing */
 
 struct removal {
@@ -142,6 +176,7 @@ static int fill_remove(struct bm_txn *txn, void *ctx)
 {
         struct removal *rm = ctx;
         const struct bm_found found = txn->steps[0].found;
+        let_go(txn->store, &rm->orphaning);
         int r = bm_ref_check(rm->ref, &found);
         if (r != 0)
                 return r;
@@ -162,12 +197,15 @@ int bm_remove(const struct bm_ref *ref, const struct bm_remove_args *args)
         struct bm_txn txn;
         rm.ref = ref;
         rm.args = args;
+        rm.orphaning.held = 0;
         bm_txn_init(&txn, ref->map->store);
         txn.privileged = true;
         int r = bm_txn_add(&txn, ref->map, ref->key, ref->key_len, NULL);
         if (r == 0)
                 r = bm_txn_run(&txn, fill_remove, &rm);
         bm_txn_deinit(&txn);
+        if (r != 0)
+                let_go(ref->map->store, &rm.orphaning);
         return r;
 }
 
@@ -369,6 +407,7 @@ static int fill_rename(struct bm_txn *txn, void *ctx)
 {
         struct renaming *rn = ctx;
         rn->args->victim_id = 0;
+        let_go(txn->store, &rn->orphaning);
         int r = bm_ref_check(rn->from, &txn->steps[0].found);
         if (r != 0)
                 return r;
@@ -432,6 +471,7 @@ int bm_rename(const struct bm_ref *from, struct bm_map *to_map, const void *to_k
         rn->exclusive = false;
         rn->from = from;
         rn->args = args;
+        rn->orphaning.held = 0;
         do {
                 r = run_rename(rn, to_map, to_key, to_key_len);
                 if (r == NEED_RENAME_LOCK) {
@@ -441,6 +481,8 @@ int bm_rename(const struct bm_ref *from, struct bm_map *to_map, const void *to_k
         } while (r == LOOK_AGAIN || r == NEED_RENAME_LOCK);
         if (rn->exclusive)
                 pthread_mutex_unlock(&store->rename_lock);
+        if (r != 0)
+                let_go(store, &rn->orphaning);
         free(rn);
         return r;
 }

@@ -14,6 +14,7 @@
 #include "checkpoint.h"
 #include "error.h"
 #include "keeper.h"
+#include "large.h"
 #include "recover.h"
 #include "space.h"
 #include "superblock.h"
@@ -283,12 +284,6 @@ static void drop_prepared(struct bm_store *store)
         (void)bm_drives_remove(&store->drives, next);
 }
 
-static int release_orphan(void *ctx, const struct bm_item *item)
-{
-        int r = bm_orphan_release(ctx, item->view.record_id);
-        return r == BM_E_NOT_FOUND ? 0 : r;
-}
-
 int bm_close(struct bm_store *store)
 {
         if (!store)
@@ -297,7 +292,7 @@ int bm_close(struct bm_store *store)
         int r = 0;
         if (!store->read_only) {
                 drop_prepared(store);
-                r = bm_keys(store->orphans, release_orphan, store);
+                r = bm_orphans_clear(store);
                 int synced = bm_syncer_sync(&store->syncer);
                 if (r == 0)
                         r = synced;

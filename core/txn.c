@@ -281,18 +281,6 @@ static int reserve_counts(struct bm_txn *txn)
         return 0;
 }
 
-/* The orphan's index entry is the slot that the deleted key had. */
-static int adopt(struct bm_txn *txn, struct bm_step *s)
-{
-        const struct bm_found *from = &txn->steps[s->from].found;
-        bm_index_set(&s->target.bucket->index, &s->found.place, &from->slot);
-        bm_segment_add_live(from->segment, from->record.length);
-        atomic_fetch_add(&txn->store->live_bytes, from->record.length);
-        return from->slot.count == BM_SLOT_COUNT_OVERFLOW
-                       ? bm_counts_set(&txn->store->counts, from->record.record_id, from->count)
-                       : 0;
-}
-
 static int apply_all(struct bm_txn *txn, const struct bm_location *where)
 {
         int r = 0;
@@ -314,7 +302,9 @@ static int apply_all(struct bm_txn *txn, const struct bm_location *where)
         }
         /* after the deletions, which give up what is adopted here */
         for (size_t i = 0; i < txn->n_steps; i++) {
-                if (txn->steps[i].action == BM_ACT_ADOPT && adopt(txn, &txn->steps[i]) < 0)
+                struct bm_step *s = &txn->steps[i];
+                if (s->action == BM_ACT_ADOPT && bm_apply_adopt(txn->store, &s->target, &s->found,
+                                                                &txn->steps[s->from].found) < 0)
                         r = -ENOMEM;
         }
         return r;

@@ -87,6 +87,10 @@ struct bm_read_lock {
 void bm_read_lock(struct bm_read_lock *lock, const struct bm_target *a, const struct bm_target *b);
 void bm_read_unlock(struct bm_read_lock *lock);
 
+/* The record FROM, whose key was deleted, goes on under TARGET, an orphan's. */
+int bm_apply_adopt(struct bm_store *store, const struct bm_target *target, struct bm_found *found,
+                   const struct bm_found *from);
+
 /*
  * Sets index, counters and maps to what RECORD at WHERE says: the last step of
  * a commit, and all of a replay. FOUND is what is there under TARGET.

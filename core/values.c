@@ -206,7 +206,8 @@ static int fill_update(struct bm_txn *txn, void *ctx)
                 return BM_E_COUNT;
         if (next.value_len > BM_VALUE_INLINE || next.meta_len > BM_META_MAX)
                 return -EFBIG;
-        bool same_value = found->there && view.large && next.value == view.value;
+        bool same_value =
+                verdict == BM_PUT && found->there && view.large && next.value == view.value;
         if (!same_value && found->there) {
                 r = bm_large_drop_all(txn, was, &u->drop);
                 if (r != 0)
