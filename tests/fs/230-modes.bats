@@ -145,3 +145,27 @@ m.flush()
         mount_store
         assert_equal "$(tail -c +5001 "$MNT/s" | head -c 4)" user
 }
+
+# wants ERRNO of FS_IOC_SYNC on a file or directory
+sync_gives() {
+        local want=$1
+        shift
+        run_cmd "${@:2}" /usr/bin/python3 -c '
+import errno, fcntl, os, sys
+try:
+    fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0xbb << 8 | 2)
+    print("OK")
+except OSError as e:
+    print(errno.errorcode[e.errno])
+' "$1"
+        assert_equal "$stdout" "$want"
+}
+
+@test "the control interface is the owner's and root's, on the root directory" {
+        shared_file 644
+        mkdir "$MNT/d"
+        sync_gives OK "$MNT"
+        sync_gives EPERM "$MNT" as_user
+        sync_gives ENOTTY "$MNT/d"
+        sync_gives ENOTTY "$MNT/s"
+}

@@ -34,7 +34,7 @@ print(struct.unpack_from("<Q", info, 408)[0])
         make_files "$MNT/d" 2000
         ls -l "$MNT/d" >/dev/null
         ls -lR "$MNT" >/dev/null
-        find "$MNT" -name 'file-1*' | xargs rm
+        find "$MNT" -name 'file-1*' -delete
         assert [ "$(n_inodes "$MNT")" -gt 100 ]
         forgotten() {
                 echo 2 >/proc/sys/vm/drop_caches
