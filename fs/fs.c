@@ -87,24 +87,24 @@ int fs_on_record(struct fs *fs, fuse_ino_t ino, fs_record_fn fn, void *ctx)
 
 struct view_ctx {
         struct bm_view *view;
-        bool orphan;
+        int64_t removed_ns;
 };
 
 static int view_record(struct fs *fs, const struct fs_place *place, void *ctx)
 {
         struct view_ctx *c = ctx;
 
-        c->orphan = place->orphan;
+        c->removed_ns = place->removed_ns;
         return fs->backend.get(fs->backend.ctx, &place->ref, c->view, NULL);
 }
 
-int fs_view(struct fs *fs, struct fs_inode *inode, struct bm_view *view, bool *orphan)
+int fs_view(struct fs *fs, struct fs_inode *inode, struct bm_view *view, int64_t *removed_ns)
 {
         struct view_ctx ctx = {.view = view};
         int result = fs_on_inode(fs, inode, view_record, &ctx);
 
-        if (orphan)
-                *orphan = ctx.orphan;
+        if (removed_ns)
+                *removed_ns = ctx.removed_ns;
         return result;
 }
 
@@ -115,8 +115,8 @@ void fs_apply_map_time(struct fs_attr *attr, int64_t changed_ns)
                 attr->ctime = attr->mtime = changed_ns;
 }
 
-int fs_stat_of_view(struct fs *fs, struct fs_inode *inode, const struct bm_view *view, bool orphan,
-                    struct stat *st)
+int fs_stat_of_view(struct fs *fs, struct fs_inode *inode, const struct bm_view *view,
+                    int64_t removed_ns, struct stat *st)
 {
         struct bm_map_info info;
         struct bm_map *map;
@@ -129,8 +129,11 @@ int fs_stat_of_view(struct fs *fs, struct fs_inode *inode, const struct bm_view 
                 /* what a damaged or foreign meta says must not change the type */
                 if (S_ISDIR(attr.mode))
                         return -EIO;
+                /* losing the name changed it; that is not worth a record */
+                if (removed_ns > attr.ctime)
+                        attr.ctime = removed_ns;
                 fs_attr_stat(&attr, view->size, view->allocated, st);
-                st->st_nlink = orphan ? 0 : 1;
+                st->st_nlink = removed_ns ? 0 : 1;
                 st->st_ino = view->record_id;
                 return 0;
         }
@@ -152,15 +155,15 @@ int fs_stat_of_view(struct fs *fs, struct fs_inode *inode, const struct bm_view 
 int fs_stat(struct fs *fs, struct fs_inode *inode, struct stat *st)
 {
         struct bm_view view;
-        bool orphan;
+        int64_t removed_ns;
         int result;
 
         if (fs_inode_is_dir(inode) && fs_inode_is_gone(fs->inodes, inode, st))
                 return 0;
-        result = fs_view(fs, inode, &view, &orphan);
+        result = fs_view(fs, inode, &view, &removed_ns);
         if (result)
                 return result;
-        result = fs_stat_of_view(fs, inode, &view, orphan, st);
+        result = fs_stat_of_view(fs, inode, &view, removed_ns, st);
         bm_view_release(&view);
         return result;
 }
@@ -207,7 +210,7 @@ int fs_entry_of_view(struct fs *fs, struct fs_inode *dir, const void *key, size_
                 .attr_timeout = FS_FOREVER,
                 .entry_timeout = FS_FOREVER,
         };
-        result = fs_stat_of_view(fs, inode, view, false, &entry->attr);
+        result = fs_stat_of_view(fs, inode, view, 0, &entry->attr);
         if (result)
                 fs_inode_forget(fs->inodes, view->record_id, 1);
         fs_inode_put(fs->inodes, inode);

@@ -70,11 +70,12 @@ BM_CHECKED int fs_on_inode(struct fs *fs, struct fs_inode *inode, fs_record_fn f
 BM_CHECKED int fs_on_record(struct fs *fs, fuse_ino_t ino, fs_record_fn fn, void *ctx);
 
 /* What a record holds; the view is to be released. *ORPHAN may be NULL. */
-BM_CHECKED int fs_view(struct fs *fs, struct fs_inode *inode, struct bm_view *view, bool *orphan);
+BM_CHECKED int fs_view(struct fs *fs, struct fs_inode *inode, struct bm_view *view,
+                       int64_t *removed_ns);
 
 /* Fills ST for INODE, whose record VIEW shows. */
 BM_CHECKED int fs_stat_of_view(struct fs *fs, struct fs_inode *inode, const struct bm_view *view,
-                               bool orphan, struct stat *st);
+                               int64_t removed_ns, struct stat *st);
 
 BM_CHECKED int fs_stat(struct fs *fs, struct fs_inode *inode, struct stat *st);
 

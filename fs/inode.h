@@ -92,7 +92,7 @@ bool fs_inode_damaged(struct fs_inodes *inodes, struct fs_inode *dir);
 
 struct fs_place {
         struct bm_ref ref;
-        bool orphan;           /* it has no name any more */
+        int64_t removed_ns;    /* when it lost its name; 0: it has one */
         unsigned n_moves;      /* tells one place from the next */
         struct fs_inode *dir_; /* keeps ref.map open */
         uint8_t key_[BM_KEY_MAX];
@@ -127,7 +127,7 @@ void fs_move_end(struct fs_inodes *inodes, struct fs_move *move);
 void fs_moved(struct fs_inodes *inodes, struct fs_move *move, struct fs_inode *dir, const void *key,
               size_t key_len);
 /* The record was removed and kept; it is freed when the last reference goes. */
-void fs_moved_to_orphans(struct fs_inodes *inodes, struct fs_move *move);
+void fs_moved_to_orphans(struct fs_inodes *inodes, struct fs_move *move, int64_t now);
 /* A directory was removed; LAST is what stat shows from now on. */
 void fs_moved_away(struct fs_inodes *inodes, struct fs_move *move, const struct stat *last);
 

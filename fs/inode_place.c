@@ -13,7 +13,7 @@ int fs_inode_place(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_p
         struct stripe *stripe = fs_inode_lock(inodes, inode->id);
         struct bm_map *map;
 
-        place->orphan = inode->flags & INODE_ORPHAN;
+        place->removed_ns = inode->flags & INODE_ORPHAN ? inode->key.removed_ns : 0;
         place->n_moves = inode->n_moves;
         place->dir_ = inode->dir ? fs_inode_hold(inode->dir) : NULL;
         place->ref = (struct bm_ref){
@@ -25,7 +25,7 @@ int fs_inode_place(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_p
                 /* open: the inode was found through it */
                 place->ref.map = place->dir_->map;
                 assert(place->ref.map);
-        } else if (place->orphan) {
+        } else if (place->removed_ns) {
                 b->orphan_ref(b->ctx, inode->id, place->key_, &place->ref);
         } else if (inode == inodes->root) {
                 b->root(b->ctx, &map, &place->ref);
@@ -128,11 +128,12 @@ static struct fs_inode *unname_locked(struct fs_inode *inode, enum inode_flag fl
         return dir;
 }
 
-void fs_moved_to_orphans(struct fs_inodes *inodes, struct fs_move *move)
+void fs_moved_to_orphans(struct fs_inodes *inodes, struct fs_move *move, int64_t now)
 {
         struct stripe *stripe = fs_inode_lock(inodes, move->inode->id);
         struct fs_inode *old_dir = unname_locked(move->inode, INODE_ORPHAN);
 
+        move->inode->key.removed_ns = now;
         fs_inode_unlock(stripe);
         fs_inode_put(inodes, old_dir);
 }

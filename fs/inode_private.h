@@ -57,6 +57,7 @@ struct fs_inode {
         union {
                 char near[NEAR_KEY];
                 char *far;
+                int64_t removed_ns; /* of an orphan, which has no key */
         } key;
 };
 

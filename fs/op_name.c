@@ -89,11 +89,9 @@ static int restamp(void *ctx, const struct bm_view *now, void *meta, size_t *met
 
 static int unlink_named(struct fs *fs, const struct fs_name *name, struct named *victim)
 {
-        struct restamp stamp = {.fs = fs, .now = fs_time_now()};
+        /* no meta_fn: an orphan whose meta changed would be logged with all of its value */
         struct bm_remove_args args = {.orphan = may_be_open(fs, victim),
-                                      .guard = fs->options.unlink_guard,
-                                      .meta_fn = restamp,
-                                      .meta_ctx = &stamp};
+                                      .guard = fs->options.unlink_guard};
         struct bm_ref ref = fs_name_ref(name);
         struct fs_move move;
         int result = fs_move_begin(fs->inodes, &move, victim->inode, 0);
@@ -102,7 +100,7 @@ static int unlink_named(struct fs *fs, const struct fs_name *name, struct named 
         if (!result)
                 result = fs->backend.remove(fs->backend.ctx, &ref, &args, NULL);
         if (!result && args.orphan)
-                fs_moved_to_orphans(fs->inodes, &move);
+                fs_moved_to_orphans(fs->inodes, &move, fs_time_now());
         fs_move_end(fs->inodes, &move);
         return result;
 }
@@ -182,7 +180,7 @@ static void follow(struct fs *fs, struct renaming *r, struct fs_move *source,
         else if (r->target.is_map)
                 fs_moved_away(fs->inodes, target, &r->target.last);
         else if (r->args.orphan_victim)
-                fs_moved_to_orphans(fs->inodes, target);
+                fs_moved_to_orphans(fs->inodes, target, fs_time_now());
 }
 
 static int rename_named(struct fs *fs, struct renaming *r)
@@ -196,7 +194,6 @@ static int rename_named(struct fs *fs, struct renaming *r)
         r->args.orphan_victim =
                 !r->args.exchange && !r->target.is_map && may_be_open(fs, &r->target);
         r->args.moved_fn = restamp;
-        r->args.victim_fn = restamp;
         r->args.meta_ctx = &stamp;
         /* in the order of their ids, as fs_move_begin wants it */
         if (r->target.record_id < r->source.record_id)

@@ -172,3 +172,28 @@ assert os.pread(fd, 3, 0) == bytes(3)
         run_cmd dd if="$MNT/file" of=out bs=65536 iflag=direct status=none
         run_cmd cmp in out
 }
+
+@test "removing files writes tombstones, not the files once more" {
+        require_command jq
+        local i before after
+        for i in {1..200}; do
+                head -c 8000 /dev/zero >"$MNT/$i"
+        done
+        before=$("$BUCKETMAP" info --json "$MNT" | jq .replay_bytes)
+        rm "$MNT"/*
+        after=$("$BUCKETMAP" info --json "$MNT" | jq .replay_bytes)
+        # a checkpoint in between makes it less
+        run_cmd test "$((after - before))" -lt 50000
+}
+
+@test "losing the name is a change: ctime, and no link is left" {
+        echo 1 >"$MNT/open"
+        touch -d '2001-02-03 04:05:06' "$MNT/open"
+        exec 5<"$MNT/open"
+        touch "$SCRATCH/before"
+        rm "$MNT/open"
+        run_cmd stat -L -c '%h %Y' /proc/self/fd/5
+        assert_output "0 981173106"
+        [ "$(stat -L -c %Z /proc/self/fd/5)" -ge "$(stat -c %Y "$SCRATCH/before")" ]
+        exec 5<&-
+}

@@ -199,10 +199,10 @@ static void orphans_are_released_once(void **state)
         look_up(FS_ROOT_ID, "file", 7, 0);
         inode = fs_inode_get(inodes, 7);
         assert_int_equal(fs_move_begin(inodes, &move, inode, 0), 0);
-        fs_moved_to_orphans(inodes, &move);
+        fs_moved_to_orphans(inodes, &move, 1);
         fs_move_end(inodes, &move);
         assert_int_equal(fs_inode_place(inodes, inode, &place), 0);
-        assert_true(place.orphan);
+        assert_true(place.removed_ns);
         assert_int_equal(place.ref.key_len, 8);
         fs_place_release(inodes, &place);
         /* forgotten while an operation holds it */
@@ -221,7 +221,7 @@ static void orphans_are_released_at_the_end(void **state)
         look_up(FS_ROOT_ID, "file", 7, 0);
         inode = fs_inode_get(inodes, 7);
         assert_int_equal(fs_move_begin(inodes, &move, inode, 0), 0);
-        fs_moved_to_orphans(inodes, &move);
+        fs_moved_to_orphans(inodes, &move, 1);
         fs_move_end(inodes, &move);
         fs_inode_put(inodes, inode);
         inodes = fs_inodes_free(inodes);
