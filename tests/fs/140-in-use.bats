@@ -45,7 +45,7 @@ in_use() {
 
 @test "many mounts at once: one wins, the others say in use" {
         require_fuse
-        local i winners=0 codes=()
+        local i codes=()
         for i in 1 2 3 4 5 6; do
                 mkdir "m$i"
                 (
