@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "create.h"
 #include "mountinfo.h"
 #include "storelock.h"
 
@@ -15,6 +16,7 @@
 
 struct wait {
         const char *path;
+        bool read_only;
         int fd;
         bool told;
 };
@@ -40,7 +42,11 @@ static bool starts_with(const char *text, const char *start)
         return !strncmp(text, start, strlen(start));
 }
 
-/* Only a daemon that is on its way up or down is worth waiting for. */
+/*
+ * Only a daemon that is on its way up or down is worth waiting for. One that
+ * has just taken the lock, or is about to let go of it, is not named yet or
+ * no longer; so are readers, for good.
+ */
 static int worth_waiting(void *ctx, unsigned seconds)
 {
         struct wait *wait = ctx;
@@ -50,14 +56,16 @@ static int worth_waiting(void *ctx, unsigned seconds)
         int r;
 
         store_lock_holder(wait->fd, &holder);
-        if (!starts_with(holder.note, NOTE_MOUNTED) && !starts_with(holder.note, NOTE_CLOSING))
-                return BM_E_IN_USE;
         r = load_mounts_of(holder.pid, &table);
         if (r)
                 return r;
         mounted = mount_of_store(&table, wait->path);
         mount_table_deinit(&table);
         if (mounted)
+                return BM_E_IN_USE;
+        if (!holder.pid && !seconds)
+                return 0;
+        if (!starts_with(holder.note, NOTE_MOUNTED) && !starts_with(holder.note, NOTE_CLOSING))
                 return BM_E_IN_USE;
         if (seconds >= PATIENCE_SECONDS && !wait->told) {
                 command_error(wait->path, "waiting for process %d to finish (%s)", (int)holder.pid,
@@ -74,72 +82,52 @@ static int wait_for_holder(struct wait *wait)
         wait->fd = store_lock_open(wait->path);
         if (wait->fd < 0)
                 return BM_E_IN_USE;
-        r = store_lock_wait(wait->fd, worth_waiting, wait);
+        r = store_lock_wait(wait->fd, !wait->read_only, worth_waiting, wait);
         close(wait->fd);
         return r;
 }
 
-static bool nothing_there(int result)
+static int make_if_missing(const char *path, const struct bm_config *config)
 {
-        return result == -ENOENT || result == BM_E_NOT_A_STORE;
+        bool created;
+        int r = create_store(path, config, true, &created);
+
+        if (!r && created)
+                command_error(path, "created");
+        return r;
 }
 
-/* Whether a store is there now, free or not. */
-static bool made_meanwhile(const char *path, const struct bm_config *config)
+static int open_when_free(const char *path, const struct bm_config *config,
+                          struct bm_store **storep)
 {
-        struct bm_config reader = *config;
-        struct bm_store *store;
-        int r;
+        struct wait wait = {.path = path, .read_only = config->read_only};
 
-        reader.read_only = true;
-        reader.log = NULL;
-        r = bm_open(path, &reader, &store);
-        if (!r)
-                bm_close(store);
-        return !nothing_there(r);
+        for (;;) {
+                int waited, r = bm_open(path, config, storep);
+
+                if (r != BM_E_IN_USE)
+                        return r;
+                waited = wait_for_holder(&wait);
+                if (waited)
+                        return waited;
+        }
 }
 
 int acquire_store(const char *path, const struct bm_config *config, bool may_create,
                   struct bm_store **storep)
 {
-        struct wait wait = {.path = path};
-        const char *what = "cannot open";
-        int r;
+        const char *what = "cannot create";
+        int code, r = may_create ? make_if_missing(path, config) : 0;
 
-        for (;;) {
-                r = bm_open(path, config, storep);
-                if (r == BM_E_IN_USE) {
-                        int waited = wait_for_holder(&wait);
-
-                        if (!waited)
-                                continue;
-                        /* for the message the place of the failed open is wanted again */
-                        if (waited == BM_E_IN_USE)
-                                r = bm_open(path, config, storep);
-                        else
-                                r = waited;
-                        break;
-                }
-                if (!may_create || !nothing_there(r))
-                        break;
-                may_create = false;
-                r = bm_create(path, config);
-                /* it may be that somebody else has made it just now */
-                if (r == BM_E_NOT_EMPTY_DIR && made_meanwhile(path, config))
-                        continue;
-                if (r) {
-                        what = "cannot create";
-                        break;
-                }
-                command_error(path, "created");
+        if (!r) {
+                what = "cannot open";
+                r = open_when_free(path, config, storep);
         }
         if (!r)
                 return COMMAND_FINE;
-        command_fail(path, what, r);
+        code = command_fail(path, what, r);
         if (r == BM_E_DAMAGED)
                 command_hint("%s check tells what is; mount it with -o ro to save the rest",
                              PROGRAM);
-        return r == BM_E_IN_USE    ? COMMAND_IN_USE
-               : r == BM_E_DAMAGED ? COMMAND_DAMAGE
-                                   : COMMAND_ERROR;
+        return code;
 }

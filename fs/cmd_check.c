@@ -45,7 +45,8 @@ static char *quoted_path(const struct bm_finding *finding)
                 return NULL;
         if (path_len) {
                 memcpy(path, finding->path, path_len);
-                path[len++] = '/';
+                if (path[len - 1] != '/')
+                        path[len++] = '/';
         }
         memcpy(path + len, finding->key, finding->key_len);
         quoted = quote_shell(path, len + finding->key_len);

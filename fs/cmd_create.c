@@ -5,6 +5,7 @@
 
 #include "bucketmap.h"
 #include "command.h"
+#include "create.h"
 #include "number.h"
 #include "path.h"
 #include "session.h"
@@ -57,7 +58,8 @@ static int create(const char *path, const struct bm_config *config)
 {
         struct bm_config as_stored = BM_CONFIG_INIT;
         struct bm_store *store;
-        int r = bm_create(path, config), closed;
+        bool created;
+        int r = create_store(path, config, false, &created), closed;
 
         if (r)
                 return r;

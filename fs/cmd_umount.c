@@ -58,7 +58,8 @@ static int same_holder(void *ctx, unsigned seconds)
         struct store_holder holder;
 
         store_lock_holder(wait->fd, &holder);
-        return holder.pid == wait->daemon ? 0 : 1;
+        /* the name goes shortly before the lock does */
+        return !holder.pid || holder.pid == wait->daemon ? 0 : 1;
 }
 
 static int wait_for_daemon(const char *store, struct wait *wait)
@@ -66,7 +67,7 @@ static int wait_for_daemon(const char *store, struct wait *wait)
         int r = wait->fd;
 
         if (r >= 0)
-                r = store_lock_wait(wait->fd, same_holder, wait);
+                r = store_lock_wait(wait->fd, false, same_holder, wait);
         if (r >= 0 && wait->reader >= 0) {
                 struct pollfd end = {.fd = wait->reader, .events = POLLIN};
 

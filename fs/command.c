@@ -5,8 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bucketmap.h"
+#include "mountinfo.h"
+#include "storelock.h"
 
 static error_t parse_common(int key, char *arg, struct argp_state *state)
 {
@@ -108,6 +111,33 @@ void command_hint(const char *format, ...)
         fputc('\n', stderr);
 }
 
+/* By whom: a writer says so in the lock file, a reader that is mounted is seen there. */
+static void in_use(const char *path)
+{
+        struct store_holder holder = {0};
+        struct mount_table table;
+        const struct mount *mount;
+        int fd = store_lock_open(path);
+
+        if (fd >= 0) {
+                store_lock_holder(fd, &holder);
+                close(fd);
+        }
+        if (holder.pid) {
+                command_error(path, "in use by process %d%s%s", (int)holder.pid,
+                              *holder.note ? ", " : "", holder.note);
+                return;
+        }
+        if (mount_table_load(&table))
+                table = MOUNT_TABLE_INIT;
+        mount = mount_of_store(&table, path);
+        if (mount)
+                command_error(path, "in use, mounted at %s", mount->dir);
+        else
+                command_error(path, "in use");
+        mount_table_deinit(&table);
+}
+
 int command_fail(const char *path, const char *what, int result)
 {
         /* the calls below would replace it */
@@ -117,10 +147,7 @@ int command_fail(const char *path, const char *what, int result)
 
         switch (result) {
         case BM_E_IN_USE:
-                if (place == problem)
-                        command_error(path, "in use by %s", place);
-                else
-                        command_error(path, "in use");
+                in_use(path);
                 code = COMMAND_IN_USE;
                 break;
         case BM_E_NOT_A_STORE:
@@ -137,7 +164,7 @@ int command_fail(const char *path, const char *what, int result)
                 code = COMMAND_DAMAGE;
                 break;
         default:
-                if (place == problem && result < 0)
+                if (place == problem && result < 0 && strcmp(problem, path) != 0)
                         command_error(path, "%s: %s: %s", what, problem, strerror(-result));
                 else
                         command_error(path, "%s: %s", what, result < 0 ? strerror(-result) : place);

@@ -36,6 +36,11 @@ void store_lock_holder(int fd, struct store_holder *holder)
         text[n] = '\0';
         text[strcspn(text, "\n")] = '\0';
         holder->pid = (pid_t)strtol(text, &note, 10);
+        /* left behind by a process that was killed */
+        if (holder->pid <= 0 || (kill(holder->pid, 0) && errno == ESRCH)) {
+                holder->pid = 0;
+                return;
+        }
         snprintf(holder->note, sizeof(holder->note), "%s", note + strspn(note, " "));
 }
 
@@ -51,7 +56,7 @@ static void set_alarm(time_t seconds)
         setitimer(ITIMER_REAL, &timer, NULL);
 }
 
-int store_lock_wait(int fd, int (*tick)(void *ctx, unsigned seconds), void *ctx)
+int store_lock_wait(int fd, bool readers_too, int (*tick)(void *ctx, unsigned seconds), void *ctx)
 {
         struct sigaction action = {.sa_handler = interrupt}, before;
         unsigned seconds = 0;
@@ -63,7 +68,7 @@ int store_lock_wait(int fd, int (*tick)(void *ctx, unsigned seconds), void *ctx)
                 r = tick(ctx, seconds++);
                 if (r)
                         break;
-                r = flock(fd, LOCK_SH) ? -errno : 0;
+                r = flock(fd, readers_too ? LOCK_EX : LOCK_SH) ? -errno : 0;
                 if (r != -EINTR)
                         break;
         }

@@ -97,7 +97,8 @@ refused() {
 @test "a file is no store, and no place to mount at" {
         require_fuse
         echo x >file
-        refused 2 "Not a directory" "$SCRATCH/file" "$MNT"
+        refused 2 "bucketmap: $SCRATCH/file: " "$SCRATCH/file" "$MNT"
+        assert_equal "$(cat file)" x
         run_bm -2 mount "$STORE" "$SCRATCH/file"
         [[ $stderr = *"$SCRATCH/file: cannot mount there: Not a directory" ]]
         run_bm -2 mount "$STORE" "$SCRATCH/none"
@@ -141,7 +142,8 @@ refused() {
         umount_store
         mount_store -o nocreate
         assert_equal "$(cat "$MNT/a")" 1
-        run_bm -3 mount "$STORE" "$SCRATCH"
+        mkdir second
+        run_bm -3 mount "$STORE" "$SCRATCH/second"
         umount_store
 }
 

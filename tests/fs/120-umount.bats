@@ -97,7 +97,6 @@ lock_is_free() {
                 echo "$i" >"$MNT/$i"
                 setfattr -n user.bucketmap.refcount -v +1 "$MNT/$i"
                 kill_daemon
-                lock_is_free
                 mount_store
                 assert_equal "$(cat "$MNT/$i")" "$i"
         done
@@ -149,7 +148,9 @@ lock_is_free() {
         mount_store -o ro
         run_bm mount -o ro "$STORE" "$SCRATCH/second"
         assert_equal "$(cat "$MNT/a" second/a | xargs)" "1 1"
-        run_bm -3 mount "$STORE" "$SCRATCH/second"
+        mkdir third
+        run_bm -3 mount "$STORE" "$SCRATCH/third"
+        [[ $stderr = "bucketmap: $STORE: in use, mounted at $SCRATCH/"* ]]
         pid=$("$BUCKETMAP" info --json "$MNT" | jq .daemon)
         is_daemon "$pid"
         umount_store

@@ -76,14 +76,13 @@ load ../lib/bucketmap
 @test "what was mounted over it meanwhile is not taken away" {
         require_fuse
         require_root
-        local pid
-        mount_store
-        pid=$(daemon_pid)
+        mount_foreground
         mount -t tmpfs none "$MNT"
         echo 1 >"$MNT/of-tmpfs"
-        kill -s TERM "$pid"
-        kill -s TERM "$pid"
-        wait_until process_gone "$pid"
+        kill -s TERM "$daemon"
+        wait_until grep -q "$MNT is busy" "$SCRATCH/daemon.log"
+        kill -s TERM "$daemon"
+        wait "$daemon"
         assert_equal "$(cat "$MNT/of-tmpfs")" 1
         umount "$MNT"
 }

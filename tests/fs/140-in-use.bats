@@ -39,7 +39,8 @@ in_use() {
         mount_store
         run_cmd -1 flock -n "$STORE/lock" true
         kill_daemon
-        run_cmd flock -n "$STORE/lock" true
+        # its threads end one after the other
+        wait_until flock -n "$STORE/lock" true
         check_store
 }
 

@@ -78,7 +78,7 @@ tree_sum() {
         kill_daemon
         run_bm info "$STORE"
         run_bm -2 info "$MNT"
-        [[ $stderr = *"Transport endpoint is not connected" ]]
+        [[ $stderr = *"Transport endpoint is not connected"* ]]
 }
 
 @test "what is no store is exit code 2" {

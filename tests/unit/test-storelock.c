@@ -31,7 +31,7 @@ static int make(void **state)
         file = fopen(lock, "w");
         if (!file)
                 return -1;
-        fputs("4711 mounted at /a b\n", file);
+        fprintf(file, "%d mounted at /a b\n", (int)getpid());
         return fclose(file);
 }
 
@@ -77,10 +77,31 @@ static void tells_who_has_it(void **state)
 
         assert_true(fd >= 0);
         store_lock_holder(fd, &who);
-        assert_int_equal(who.pid, 4711);
+        assert_int_equal(who.pid, getpid());
         assert_string_equal(who.note, "mounted at /a b");
         close(fd);
         assert_int_equal(store_lock_open("/tmp/bucketmap-not-there"), -ENOENT);
+}
+
+static void a_dead_process_does_not_have_it(void **state)
+{
+        struct store_holder who;
+        pid_t pid = fork();
+        FILE *file;
+        int fd;
+
+        if (pid == 0)
+                _exit(0);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        file = fopen(lock, "w");
+        assert_non_null(file);
+        fprintf(file, "%d mounted at /a\n", (int)pid);
+        fclose(file);
+        fd = store_lock_open(store);
+        store_lock_holder(fd, &who);
+        assert_int_equal(who.pid, 0);
+        assert_string_equal(who.note, "");
+        close(fd);
 }
 
 static int go_on(void *ctx, unsigned seconds)
@@ -92,7 +113,7 @@ static void a_free_lock_is_not_waited_for(void **state)
 {
         int fd = store_lock_open(store), other;
 
-        assert_int_equal(store_lock_wait(fd, go_on, NULL), 0);
+        assert_int_equal(store_lock_wait(fd, false, go_on, NULL), 0);
         /* and not kept */
         other = open(lock, O_RDWR);
         assert_int_equal(flock(other, LOCK_EX | LOCK_NB), 0);
@@ -113,7 +134,7 @@ static void ends_with_the_holder(void **state)
         pid_t pid = holder();
         int fd = store_lock_open(store);
 
-        assert_int_equal(store_lock_wait(fd, kill_later, &pid), 0);
+        assert_int_equal(store_lock_wait(fd, false, kill_later, &pid), 0);
         close(fd);
 }
 
@@ -122,12 +143,24 @@ static int give_up(void *ctx, unsigned seconds)
         return seconds == 1 ? 77 : 0;
 }
 
+static void readers_count_if_asked_for(void **state)
+{
+        int fd = store_lock_open(store), reader = open(lock, O_RDONLY);
+
+        assert_int_equal(flock(reader, LOCK_SH), 0);
+        assert_int_equal(store_lock_wait(fd, false, go_on, NULL), 0);
+        assert_int_equal(store_lock_wait(fd, true, give_up, NULL), 77);
+        close(reader);
+        assert_int_equal(store_lock_wait(fd, true, give_up, NULL), 0);
+        close(fd);
+}
+
 static void ends_when_told(void **state)
 {
         pid_t pid = holder();
         int fd = store_lock_open(store), other = open(lock, O_RDWR);
 
-        assert_int_equal(store_lock_wait(fd, give_up, NULL), 77);
+        assert_int_equal(store_lock_wait(fd, false, give_up, NULL), 77);
         assert_int_equal(flock(other, LOCK_EX | LOCK_NB), -1);
         assert_int_equal(errno, EWOULDBLOCK);
         end(pid);
@@ -139,9 +172,11 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(tells_who_has_it),
+                cmocka_unit_test(a_dead_process_does_not_have_it),
                 cmocka_unit_test(a_free_lock_is_not_waited_for),
                 cmocka_unit_test(ends_with_the_holder),
                 cmocka_unit_test(ends_when_told),
+                cmocka_unit_test(readers_count_if_asked_for),
         };
 
         return cmocka_run_group_tests(tests, make, drop);
