@@ -64,9 +64,10 @@ checkout() {
 @test "an error of the build is shown" {
         checkout "$SCRATCH/src"
         require_fuse
-        echo 'broken here' >>src/fs/main.c
+        # in what is compiled first
+        sed -i '2i broken here' src/core/error.c
         run_cmd -2 src/scripts/quickstart "$MNT"
-        [[ $stderr = *"main.c"*"error"* && $stderr = *"quickstart: the build failed"* ]]
+        [[ $stderr = *"error.c"*"error"* && $stderr = *"quickstart: the build failed"* ]]
         refute is_mounted "$MNT"
 }
 
