@@ -117,6 +117,8 @@ void disk_apply(struct disk *disk, const struct event *e)
                 while (disk->n_files <= e->file)
                         new_file(disk);
         }
+        if (e->early)
+                play_name(&disk->dirs[e->early->dir], e->early);
         struct disk_file *f = &disk->files[e->file];
         switch (e->kind) {
         case EV_WRITE:
@@ -132,6 +134,8 @@ void disk_apply(struct disk *disk, const struct event *e)
                 break;
         case EV_SYNC_DIR:
                 sync_dir(d);
+                break;
+        case EV_NOTHING:
                 break;
         }
 }

@@ -72,7 +72,8 @@ static bool is_watched(const struct explorer *x)
 
 static void show_trace(const struct trace *trace, const struct disk *disk)
 {
-        static const char *const kinds[] = {"write", "size", "sync", "create", "unlink", "syncdir"};
+        static const char *const kinds[] = {"write",  "size",    "sync",   "create",
+                                            "unlink", "syncdir", "nothing"};
         for (size_t i = 0; i < trace->n; i++) {
                 const struct event *e = &trace->events[i];
                 printf("#  %zu %s file %u dir %u %s %llu+%llu\n", i, kinds[e->kind], e->file,
@@ -298,7 +299,8 @@ static void explore(struct explorer *x, struct scene *s, unsigned n_cuts)
         for (unsigned i = 0; i < n_cuts; i++)
                 cuts[i] = choose_cut(x, &s->trace);
         qsort(cuts, n_cuts, sizeof(*cuts), by_size);
-        for (unsigned i = 0; i < n_cuts && x->n_states < x->limit; i++) {
+        for (unsigned i = 0; i < n_cuts && x->n_states < x->limit && x->n_failed < x->max_reports;
+             i++) {
                 while (at < cuts[i])
                         disk_apply(&disk, &s->trace.events[at++]);
                 one_state(x, s, &disk, at);

@@ -22,6 +22,7 @@ enum event_kind {
         EV_CREATE, /* a name for a new file */
         EV_UNLINK,
         EV_SYNC_DIR,
+        EV_NOTHING, /* what a mutant left out */
 };
 
 struct event {
@@ -30,6 +31,7 @@ struct event {
         char name[NAME_BYTES];
         uint64_t offset, len;
         uint8_t *data;
+        const struct event *early; /* a mutant's: a name that is gone for good before this */
 };
 
 struct trace {
