@@ -418,6 +418,11 @@ int bm_checkpoint_write(struct bm_store *store, bool clean)
         return r;
 }
 
+int bm_checkpoint_settle(struct bm_store *store)
+{
+        return write_manifest(store, &store->manifests.newest);
+}
+
 int bm_checkpoint_unclean(struct bm_store *store)
 {
         return rewrite_manifest(store, false);

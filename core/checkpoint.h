@@ -20,6 +20,13 @@ struct bm_store;
  * A failure leaves the older manifests in force. */
 int bm_checkpoint_write(struct bm_store *store, bool clean);
 
+/*
+ * Writes the manifest that was read once more, in its place. A process killed
+ * before it had synced it leaves it in the page cache only, and the next one
+ * would overwrite the other place while this one is not on the disk.
+ */
+int bm_checkpoint_settle(struct bm_store *store);
+
 /* Writes the newest manifest once more, without its clean flag: before the
  * first append after a clean open. */
 int bm_checkpoint_unclean(struct bm_store *store);

@@ -426,6 +426,8 @@ int bm_recover(struct bm_store *store)
         /* with a file that is gone, keys would be gone without a word */
         if (r == BM_E_DAMAGED && !store->lost_segment)
                 return begin_rebuilt(store);
+        if (r == 0 && !store->read_only)
+                r = bm_checkpoint_settle(store);
         if (r == 0)
                 r = ensure_maps(store);
         if (r != 0)
