@@ -68,7 +68,9 @@ static int copy_in(struct bm_log *log, struct bm_segment *s, const uint8_t *byte
         int r = bm_io_call(s->io, map_write, s->fd, s->base, used, bytes, len);
         if (r < 0)
                 return r;
-        log->written += len;
+        atomic_store_explicit(&log->written,
+                              atomic_load_explicit(&log->written, memory_order_relaxed) + len,
+                              memory_order_relaxed);
         atomic_store_explicit(&s->used, used + len, memory_order_release);
         atomic_store_explicit(&log->tail, bm_pos(s->header.number, used + len),
                               memory_order_release);
@@ -220,15 +222,25 @@ static void count_made(struct bm_log *log, int r, uint64_t size, uint64_t us)
                 atomic_store(&log->stats.max_size, size);
 }
 
+/* Whether the segment numbered CAPACITY is the last one that there is. Both
+ * at one moment: between an installation's steps a second successor would be
+ * made. Once true it stays so until the holder of prepare_lock made one. */
+static bool lacks_next(struct bm_log *log, uint64_t capacity)
+{
+        pthread_mutex_lock(&log->append_lock);
+        bool lacks = bm_pos_number(bm_log_tail(log)) == capacity &&
+                     !atomic_load_explicit(&log->next, memory_order_relaxed);
+        pthread_mutex_unlock(&log->append_lock);
+        return lacks;
+}
+
 int bm_log_prepare(struct bm_log *log, uint64_t capacity, uint64_t durable)
 {
         struct timespec began;
         struct bm_segment *made;
         int r = 0;
         pthread_mutex_lock(&log->prepare_lock);
-        struct bm_segment *active = atomic_load_explicit(&log->active, memory_order_acquire);
-        if (active->header.number == capacity &&
-            !atomic_load_explicit(&log->next, memory_order_acquire)) {
+        if (lacks_next(log, capacity)) {
                 uint64_t size = atomic_load(&log->segment_size);
                 clock_gettime(CLOCK_MONOTONIC, &began);
                 r = bm_drives_make(log->drives, BM_SEGMENT_LOG, size, capacity + 1, log->epoch,

@@ -38,8 +38,8 @@ struct bm_log {
         /* guarded by append_lock */
         struct bm_segment **unsynced; /* sealed since the last flush */
         size_t n_unsynced, cap_unsynced;
-        uint64_t written; /* bytes since open */
         /* synchronise themselves */
+        _Atomic uint64_t written;      /* bytes since open; relaxed, a figure */
         _Atomic uint64_t segment_size; /* bytes that the next one shall have */
         _Atomic bool restricted;       /* the reserve is drawn on: deletes only */
         struct bm_log_stats {
