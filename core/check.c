@@ -43,6 +43,7 @@ struct check {
         const struct bm_check_args *args;
         uint64_t done, total; /* bytes */
         uint64_t n_findings;
+        uint64_t next_data; /* data ids from here on are younger than the check */
         struct owner *owners;
         struct bm_counts dropped; /* data ids whose chunks wait for the sweeper */
         struct todo *first, **last, *walked;
@@ -217,7 +218,8 @@ static int check_value(struct walk *w, const struct bm_record *r, const struct w
                         return 0;
                 }
                 HASH_FIND(hh, c->owners, &data_id, sizeof(data_id), o);
-                if (!o && !bm_counts_get(&c->dropped, data_id))
+                /* what came after the check began may belong to what it passed before */
+                if (!o && data_id < c->next_data && !bm_counts_get(&c->dropped, data_id))
                         report(c, BM_CHECK_STRUCTURE, NULL,
                                "chunk %" PRIu64 " of data id %" PRIu64 " belongs to no value",
                                chunk, data_id);
@@ -340,13 +342,9 @@ static uint64_t next_valid(const struct bm_segment *s, uint64_t at, uint64_t use
 }
 
 /* What keys need was named by the walk of the maps; this finds the rest. */
-static int check_segment(void *ctx, struct bm_segment *s)
+static void check_segment(struct check *c, struct bm_segment *s)
 {
-        struct check *c = ctx;
-        uint8_t state = atomic_load(&s->state);
         char place[4200];
-        if (!s->base || state == BM_SEGMENT_PREPARED || state == BM_SEGMENT_GONE)
-                return 0;
         uint64_t used = atomic_load_explicit(&s->used, memory_order_acquire), counted = 0;
         for (uint64_t at = BM_SEGMENT_HEADER; at < used;) {
                 struct bm_record r;
@@ -366,7 +364,16 @@ static int check_segment(void *ctx, struct bm_segment *s)
                 }
         }
         advance(c, used - counted);
-        return 0;
+}
+
+static void check_segments(struct check *c)
+{
+        struct bm_segment *s;
+        uint32_t file_id = 0;
+        while ((s = bm_drives_pin_next(&c->store->drives, &file_id))) {
+                check_segment(c, s);
+                bm_segment_unpin(s);
+        }
 }
 
 static int add_used(void *ctx, struct bm_segment *s)
@@ -435,7 +442,8 @@ static void free_all(struct check *c)
 
 int bm_check(struct bm_store *store, const struct bm_check_args *args)
 {
-        struct check c = {.store = store, .args = args};
+        struct check c = {
+                .store = store, .args = args, .next_data = atomic_load(&store->next_data)};
         c.last = &c.first;
         bm_counts_init(&c.dropped);
         bm_problem_clear();
@@ -445,10 +453,10 @@ int bm_check(struct bm_store *store, const struct bm_check_args *args)
                 report(&c, BM_CHECK_STRUCTURE, NULL,
                        "the log ends before a place that was once durable");
         int r = check_maps(&c);
-        if (r == 0)
-                r = bm_drives_each(&store->drives, check_segment, &c);
-        if (r == 0)
+        if (r == 0) {
+                check_segments(&c);
                 r = check_superblocks(&c);
+        }
         if (r == 0)
                 check_manifests(&c);
         free_all(&c);

@@ -52,7 +52,10 @@ static int take_block(void *ctx, struct bm_block_row *row, const void *image, si
 
 static int write_out(struct writer *w, const void *bytes, size_t len)
 {
-        int r = bm_io_call(w->store->io, pwrite, w->file->fd, bytes, len, w->at);
+        int r;
+        do
+                r = bm_io_call(w->store->io, pwrite, w->file->fd, bytes, len, w->at);
+        while (r == -ENOSPC && bm_space_draw(w->store, UINT64_C(1) << BM_SEGMENT_LOG2_MIN));
         if (r == 0)
                 w->at += len;
         return r;
@@ -393,13 +396,15 @@ static int write_locked(struct bm_store *store, bool clean)
                 take_back(&w);
                 return r;
         }
+        pthread_mutex_lock(&store->drives.lock); /* figures are looked at under it */
         w.file->size = w.at;
+        pthread_mutex_unlock(&store->drives.lock);
         atomic_store(&w.file->used, w.at);
         atomic_store(&w.file->state, BM_SEGMENT_SEALED);
         bm_drives_each(&store->drives, exclude_index_file, &w);
         store->manifests.newest = w.manifest;
-        store->manifests.log_at_last = store->log.written;
-        store->manifests.checkpoints++;
+        atomic_store(&store->manifests.log_at_last, atomic_load(&store->log.written));
+        atomic_fetch_add(&store->manifests.checkpoints, 1);
         /* both places name the same state of a closed store, which need not
          * keep the one before */
         if (clean)
@@ -428,10 +433,18 @@ int bm_checkpoint_unclean(struct bm_store *store)
         return rewrite_manifest(store, false);
 }
 
+void bm_checkpoint_free(struct bm_store *store)
+{
+        pthread_mutex_lock(&store->checkpoint_lock);
+        free_unreferenced(store);
+        pthread_mutex_unlock(&store->checkpoint_lock);
+}
+
 bool bm_checkpoint_due(struct bm_store *store)
 {
         uint64_t bytes = bm_max_u64(REPLAY_BYTES_MAX, atomic_load(&store->index_stats.bytes) / 4);
-        return store->log.written - store->manifests.log_at_last > bytes ||
+        return atomic_load(&store->log.written) - atomic_load(&store->manifests.log_at_last) >
+                       bytes ||
                atomic_load(&store->manifests.records_since) > REPLAY_RECORDS_MAX;
 }
 

@@ -31,6 +31,9 @@ int bm_checkpoint_settle(struct bm_store *store);
  * first append after a clean open. */
 int bm_checkpoint_unclean(struct bm_store *store);
 
+/* Frees what no manifest refers to any more and no view pins any longer. */
+void bm_checkpoint_free(struct bm_store *store);
+
 /* Whether so much was logged since the last one that it is time. */
 bool bm_checkpoint_due(struct bm_store *store);
 

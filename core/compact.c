@@ -79,6 +79,14 @@ static int cold_append(struct bm_store *store, struct bm_record *record, struct 
         return 0;
 }
 
+/* Before a bucket is locked: to make a segment takes a while. What is dead needs no room. */
+static int make_room(struct compaction *c, const struct bm_record *record)
+{
+        if (atomic_load(&c->victim->n_live) == 0)
+                return 0;
+        return cold_room(c->store, record->length + 2 * BM_SEAL_ROOM);
+}
+
 struct at_place {
         uint32_t file_id, offset;
 };
@@ -125,8 +133,11 @@ static int move_if_alive(struct compaction *c, struct bm_target *t, const struct
         struct bm_record moved = *copy;
         struct bm_place place;
         struct bm_slot slot;
+        int r = make_room(c, record);
+        if (r < 0)
+                return r;
         pthread_rwlock_wrlock(lock);
-        int r = bm_index_find(&t->bucket->index, t->hash, is_at, &here, &place, &slot);
+        r = bm_index_find(&t->bucket->index, t->hash, is_at, &here, &place, &slot);
         *alive = r == 0;
         if (r == 0)
                 r = move_slot(c, t, &place, &slot, &moved, c->victim, record->length);
@@ -277,6 +288,7 @@ struct choice {
         struct bm_segment *best;
         double best_share;
         uint64_t used, dead;
+        uint64_t generation; /* of the newest manifest */
         bool pending;
 };
 
@@ -296,11 +308,20 @@ static int find_oldest(void *ctx, struct bm_segment *s)
         return 0;
 }
 
+/* Emptied, and nearer to being freed with the next checkpoint. What a view
+ * pins is not: it goes with whichever checkpoint comes after that. */
+static bool waits(const struct bm_segment *s, uint64_t generation)
+{
+        uint8_t state = atomic_load(&s->state);
+        if (state == BM_SEGMENT_GONE)
+                return s->excluded_in == generation && atomic_load(&s->pins) == 0;
+        return s->emptied && state == BM_SEGMENT_SEALED && atomic_load(&s->n_live) == 0;
+}
+
 static int weigh(void *ctx, struct bm_segment *s)
 {
         struct choice *c = ctx;
-        if (s->header.kind != BM_SEGMENT_INDEX &&
-            (s->emptied || atomic_load(&s->state) == BM_SEGMENT_GONE))
+        if (s->header.kind != BM_SEGMENT_INDEX && waits(s, c->generation))
                 c->pending = true;
         if (!is_candidate(s))
                 return 0;
@@ -318,9 +339,11 @@ static int weigh(void *ctx, struct bm_segment *s)
         return 0;
 }
 
+/* checkpoint_lock is held. */
 static struct choice choose(struct bm_store *store)
 {
-        struct choice c = {.oldest_dead = UINT64_MAX};
+        struct choice c = {.oldest_dead = UINT64_MAX,
+                           .generation = store->manifests.newest.generation};
         bm_drives_each(&store->drives, find_oldest, &c);
         bm_drives_each(&store->drives, weigh, &c);
         return c;
@@ -338,14 +361,22 @@ int bm_compact_one(struct bm_store *store, unsigned least_share, bool *done)
         return r;
 }
 
+static struct choice look(struct bm_store *store)
+{
+        pthread_mutex_lock(&store->checkpoint_lock);
+        struct choice c = choose(store);
+        pthread_mutex_unlock(&store->checkpoint_lock);
+        return c;
+}
+
 bool bm_compact_due(struct bm_store *store)
 {
-        struct choice c = choose(store);
+        struct choice c = look(store);
         return c.best && c.dead * DUE_SHARE > c.used &&
                (c.dead > 2 * bm_space_segment_size(store) || c.best_share > 0.9);
 }
 
 bool bm_compact_pending(struct bm_store *store)
 {
-        return choose(store).pending;
+        return look(store).pending;
 }

@@ -57,6 +57,7 @@ int bm_drives_make(struct bm_drives *d, enum bm_segment_kind kind, uint64_t size
         int r = bm_random(&header.salt, sizeof(header.salt));
         if (r < 0)
                 return r;
+        unsigned n_full = 0;
         /* A file id stays in use until its file is gone from the directory,
          * so an id taken here cannot meet a file of the same name unless a
          * crash left one: then the next is tried. */
@@ -69,6 +70,8 @@ int bm_drives_make(struct bm_drives *d, enum bm_segment_kind kind, uint64_t size
                         return -ENOSPC;
                 r = bm_segment_make(d->io, d->drives[header.drive].segments, &header, size,
                                     segmentp);
+                if (r == -ENOSPC && ++n_full < d->n_drives)
+                        continue; /* the next one may have room */
                 if (r != -EEXIST)
                         break;
         }
@@ -153,6 +156,22 @@ int bm_drives_each(struct bm_drives *d, int (*fn)(void *ctx, struct bm_segment *
         }
         pthread_mutex_unlock(&d->lock);
         return r;
+}
+
+struct bm_segment *bm_drives_pin_next(struct bm_drives *d, uint32_t *file_id)
+{
+        struct bm_segment *found = NULL;
+        pthread_mutex_lock(&d->lock);
+        while (!found && *file_id < d->highest_file_id) {
+                struct bm_segment *s = bm_drives_segment(d, ++*file_id);
+                uint8_t state = s ? atomic_load(&s->state) : BM_SEGMENT_GONE;
+                if (s && s->base && state != BM_SEGMENT_PREPARED && state != BM_SEGMENT_GONE)
+                        found = s;
+        }
+        if (found) /* it gets to be gone under the lock only, and is freed unpinned only */
+                bm_segment_pin(found);
+        pthread_mutex_unlock(&d->lock);
+        return found;
 }
 
 int bm_drives_list(struct bm_drives *d, struct bm_segment ***listp, size_t *n)

@@ -40,9 +40,10 @@ struct bm_drives {
 int bm_drives_create(const struct bm_io *io, const char *const *paths, unsigned n_paths,
                      const struct bm_config *config);
 
-/* Takes such a store back, as far as it is empty of segments' data: after a
- * creation that failed half way. */
-void bm_drives_destroy(const struct bm_io *io, const char *const *paths, unsigned n_paths);
+/* Takes such a store back, after a creation that failed later. Directories
+ * that were THERE before stay, empty. */
+void bm_drives_destroy(const struct bm_io *io, const char *const *paths, unsigned n_paths,
+                       const bool *there);
 
 /*
  * Opens the store at PATH and its further drives, and verifies that they
@@ -86,6 +87,13 @@ int bm_drives_each(struct bm_drives *drives, int (*fn)(void *ctx, struct bm_segm
  * as long as nothing frees them: the holder of the checkpoint lock, or who is
  * alone. */
 int bm_drives_list(struct bm_drives *drives, struct bm_segment ***list, size_t *n);
+
+/*
+ * The first data segment with an id above *FILE_ID that is in use, pinned
+ * (bm_segment_unpin), and its id in *FILE_ID; NULL behind the last. For a
+ * walk that takes longer than the table may be locked.
+ */
+struct bm_segment *bm_drives_pin_next(struct bm_drives *drives, uint32_t *file_id);
 
 /* Disks under the drives, each device once. */
 int bm_drives_space(const struct bm_drives *drives, struct bm_io_space *space);

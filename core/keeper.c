@@ -45,22 +45,32 @@ static int compact(struct bm_store *store, unsigned least_share, bool all)
         return r;
 }
 
+/* The calling thread is in a round, and cannot wait for another. */
+static _Thread_local bool in_round;
+
+/* What fails is reported and does not keep the rest from being done: a damaged
+ * record must not let the log grow without end. */
 static int one_round(struct bm_store *store, bool thorough)
 {
-        int r = bm_store_writable(store);
-        if (r == 0 && atomic_load(&store->drops->n_keys) > 0)
-                r = bm_large_sweep(store, NULL);
-        if (r == -ENOSPC)
-                r = 0;
-        if (r == 0 && (thorough || bm_compact_due(store)))
-                r = compact(store, thorough ? SHARE_NEEDED : SHARE_DUE, thorough);
-        if (r == 0 && bm_checkpoint_due(store))
+        int r = bm_store_writable(store), swept = 0, compacted = 0;
+        if (r < 0)
+                return r;
+        in_round = true;
+        if (atomic_load(&store->drops->n_keys) > 0)
+                swept = bm_large_sweep(store, NULL);
+        if (thorough || bm_compact_due(store))
+                compacted = compact(store, thorough ? SHARE_NEEDED : SHARE_DUE, thorough);
+        if (bm_checkpoint_due(store))
                 r = checkpoint(store);
         for (int i = 0; r == 0 && i < 2 && bm_compact_pending(store); i++)
                 r = checkpoint(store);
+        bm_checkpoint_free(store);
         atomic_store(&store->log.segment_size, bm_space_segment_size(store));
         (void)bm_space_refill(store);
-        return r;
+        in_round = false;
+        if (r == 0)
+                r = compacted;
+        return r == 0 && swept != -ENOSPC ? swept : r;
 }
 
 static void run_round(struct bm_store *store, bool thorough)
@@ -145,8 +155,8 @@ static void wait_round(struct bm_store *store)
 bool bm_keeper_win_space(struct bm_store *store)
 {
         uint64_t before = atomic_load(&store->freed_bytes);
-        /* the keeper itself logs tombstones: it cannot wait for itself */
-        if (store->keeper.running && pthread_equal(pthread_self(), store->keeper.thread))
+        /* sweeping logs tombstones itself */
+        if (in_round)
                 return false;
         if (store->keeper.running)
                 wait_round(store);
@@ -180,10 +190,9 @@ static void *preparer_thread(void *ctx)
                 }
                 store->preparer_wanted = false;
                 pthread_mutex_unlock(&store->preparer_lock);
-                struct bm_segment *active = atomic_load(&store->log.active);
                 /* without room this is the writer's to meet, and to report */
                 atomic_store(&store->log.segment_size, bm_space_segment_size(store));
-                (void)bm_log_prepare(&store->log, active->header.number,
+                (void)bm_log_prepare(&store->log, bm_pos_number(bm_log_tail(&store->log)),
                                      atomic_load(&store->syncer.durable));
                 bm_keeper_wake(store);
                 pthread_mutex_lock(&store->preparer_lock);

@@ -243,9 +243,23 @@ static int sweep_item(void *ctx, const struct bm_item *item)
 int bm_large_sweep(struct bm_store *store, uint64_t *swept)
 {
         struct sweep sw = {.store = store};
-        int r = bm_keys(store->drops, sweep_item, &sw);
+        struct bm_cursor *cursor;
+        struct bm_item item;
+        int r = bm_cursor_open(store->drops, 0, &cursor), bad = 0;
+        while (r == 0) {
+                r = bm_cursor_next(cursor, &item);
+                if (r == 0)
+                        r = sweep_item(&sw, &item);
+                if (r == -EIO) { /* the others can be swept all the same */
+                        bad = r;
+                        r = 0;
+                }
+        }
+        cursor = bm_cursor_close(cursor);
+        if (r == BM_E_NOT_FOUND || r == -EINTR)
+                r = bad;
         atomic_fetch_add(&store->swept_chunks, sw.swept);
         if (swept)
                 *swept = sw.swept;
-        return r == -EINTR ? 0 : r;
+        return r;
 }

@@ -44,11 +44,11 @@ struct bm_segment {
         _Atomic uint8_t state; /* enum bm_segment_state */
         _Atomic uint64_t lowest_version; /* of its records; UINT64_MAX: none */
         /* the compactor's and the checkpoint's, one thread */
-        bool emptied;          /* a compaction found or left nothing in it that is needed */
-        bool unreadable;       /* a compaction met damage in it: never chosen again */
-        uint64_t kept_bytes;   /* of tombstones that a compaction had to keep */
-        uint64_t kept_version; /* the highest of those */
-        uint64_t excluded_in;  /* generation of the first manifest without it */
+        bool emptied;                /* a compaction found or left nothing in it that is needed */
+        bool unreadable;             /* a compaction met damage in it: never chosen again */
+        _Atomic uint64_t kept_bytes; /* of tombstones that a compaction had to keep; a figure too */
+        uint64_t kept_version;       /* the highest of those */
+        uint64_t excluded_in;        /* generation of the first manifest without it */
         /* the syncer's */
         _Atomic uint64_t synced; /* bytes from the start that are durable */
 };

@@ -112,13 +112,11 @@ int bm_stats(struct bm_store *store, struct bm_stats *st)
         pthread_mutex_lock(&store->syncer.lock);
         st->syncs = store->syncer.flushes;
         pthread_mutex_unlock(&store->syncer.lock);
-        pthread_mutex_lock(&store->log.append_lock);
-        st->log_bytes = store->log.written;
-        pthread_mutex_unlock(&store->log.append_lock);
-        pthread_mutex_lock(&store->checkpoint_lock);
-        st->checkpoints = store->manifests.checkpoints;
-        st->replay_bytes = st->log_bytes - store->manifests.log_at_last;
-        pthread_mutex_unlock(&store->checkpoint_lock);
+        /* not under checkpoint_lock: a compaction may have it for long */
+        st->checkpoints = atomic_load(&store->manifests.checkpoints);
+        uint64_t log_at_last = atomic_load(&store->manifests.log_at_last);
+        st->log_bytes = atomic_load(&store->log.written);
+        st->replay_bytes = st->log_bytes - log_at_last;
         return 0;
 }
 

@@ -46,9 +46,9 @@ struct bm_keeper {
 struct bm_manifests {
         int fd;
         struct bm_manifest newest;
-        uint64_t log_at_last; /* log.written when it was made */
+        _Atomic uint64_t log_at_last; /* log.written when it was made */
         _Atomic uint64_t records_since;
-        uint64_t checkpoints;
+        _Atomic uint64_t checkpoints;
 };
 
 struct bm_store {
