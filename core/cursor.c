@@ -92,13 +92,17 @@ static int read_entry(struct bm_cursor *c, const struct bm_known_slot *known)
         if (!e)
                 return -ENOMEM;
         e->bad = bm_slot_record(store, &known->slot, &segment, &record) < 0;
+        if (!e->bad) { /* nor is it one that belongs elsewhere */
+                e->hash = bm_hash_key(store->drives.superblock.hash_secret, record.key,
+                                      record.key_len);
+                e->bad = ((e->hash ^ known->hash) & c->known_mask) != 0;
+        }
         if (e->bad) { /* behind all that it may be mistaken for */
                 e->hash = known->hash;
                 e->cookie = bm_cookie(known->hash | ~c->known_mask, UINT8_MAX);
                 e->key_len = 0;
                 return 0;
         }
-        e->hash = bm_hash_key(store->drives.superblock.hash_secret, record.key, record.key_len);
         e->cookie = bm_cookie(e->hash, record.disc);
         e->key_len = record.key_len;
         memcpy(e->key, record.key, record.key_len);

@@ -265,11 +265,13 @@ int bm_map_create(struct bm_map *parent, const void *key, size_t key_len, const 
 }
 
 /* Locked, the map's buckets too: whether what FOUND names may go. */
-static int check_empty(const struct bm_found *found, const struct bm_map *locked)
+static int check_empty(struct bm_store *store, const struct bm_found *found,
+                       const struct bm_map *locked)
 {
         struct bm_map_entry entry;
-        if (bm_map_entry_decode(&entry, found->record.value, found->record.value_len) != 0)
-                return -EIO;
+        if (bm_map_entry_decode(&entry, found->record.value, found->record.value_len) != 0 ||
+            bm_maps_parent(&store->maps, entry.map_id) == 0)
+                return -EIO; /* damage: it names a map that is not there */
         if (!locked || locked->id != entry.map_id)
                 return LOOK_AGAIN; /* another map came to have the name */
         return atomic_load(&locked->n_keys) == 0 ? 0 : BM_E_NOT_EMPTY;
@@ -296,7 +298,7 @@ static int fill_map_remove(struct bm_txn *txn, void *ctx)
         if (found->record.type != BM_REC_MAP)
                 return BM_E_NOT_MAP;
         txn->steps[0].action = BM_ACT_DELETE;
-        return check_empty(found, ctx);
+        return check_empty(txn->store, found, ctx);
 }
 
 int bm_map_remove(struct bm_map *parent, const void *key, size_t key_len)
@@ -392,7 +394,10 @@ static int replace_victim(struct bm_txn *txn, struct renaming *rn)
         if (victim.record.type == BM_REC_MAP) {
                 if (!from_map)
                         return BM_E_IS_MAP;
-                return check_empty(&victim, rn->victim_map);
+                r = check_empty(txn->store, &victim, rn->victim_map);
+                if (r == 0)
+                        txn->steps[0].replaced_map = rn->victim_map->id;
+                return r;
         }
         if (from_map)
                 return BM_E_NOT_MAP;

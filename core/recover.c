@@ -218,9 +218,16 @@ static int begin_clean(struct bm_store *store)
                                bm_pos_number(m->covered));
                 return BM_E_DAMAGED;
         }
+        uint64_t used = bm_pos_offset(m->covered);
+        if (used < BM_SEGMENT_HEADER || used % BM_UNIT != 0 || used + BM_SEAL_ROOM > found->size) {
+                bm_problem_set("the manifest says that the log ends at byte %" PRIu64
+                               " of segment number %" PRIu64,
+                               used, bm_pos_number(m->covered));
+                return BM_E_DAMAGED;
+        }
         store->clean_open = true;
         store->log.epoch = m->epoch;
-        begin_at(store, found, bm_pos_offset(m->covered), m->covered);
+        begin_at(store, found, used, m->covered);
         return store->read_only ? 0 : bm_checkpoint_unclean(store);
 }
 

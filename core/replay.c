@@ -68,7 +68,7 @@ static int read_frame(struct reader *rd, struct bm_segment *s, uint64_t offset, 
                         rd->cap_frame = cap;
                 }
                 struct bm_record *r = &rd->frame[rd->n_frame];
-                if (bm_segment_record(s, at, r) != 0)
+                if (bm_segment_record(s, at, r) != 0 || at + r->length - offset > BM_FRAME_MAX)
                         return BM_E_DAMAGED;
                 rd->where[rd->n_frame++] = (struct bm_location){
                         .segment = s, .offset = (uint32_t)at, .length = r->length};
@@ -191,13 +191,15 @@ static int replay_frame(struct reader *rd, bool apply)
 }
 
 /* The segment that a seal leads to, or NULL where it is not there. */
-static struct bm_segment *follow_seal(struct reader *rd)
+static struct bm_segment *follow_seal(struct reader *rd, const struct bm_segment *s)
 {
         const struct bm_record *r = &rd->frame[rd->n_frame - 1];
         struct bm_seal seal;
         if (r->type != BM_REC_SEAL || bm_seal_decode(&seal, r->value, r->value_len) != 0)
                 return NULL;
-        struct bm_segment *next = by_number(rd, seal.next_number);
+        /* upwards only, or there might be no end */
+        struct bm_segment *next =
+                seal.next_number > s->header.number ? by_number(rd, seal.next_number) : NULL;
         return next && next->header.salt == seal.next_salt ? next : NULL;
 }
 
@@ -221,7 +223,7 @@ static int replay_chain(struct reader *rd, struct bm_segment *s, uint64_t from)
                 if (r != 0)
                         return 0;
                 if (rd->frame[rd->n_frame - 1].type == BM_REC_SEAL) {
-                        struct bm_segment *next = follow_seal(rd);
+                        struct bm_segment *next = follow_seal(rd, s);
                         if (!next)
                                 return 0;
                         atomic_store(&s->used, at + len);

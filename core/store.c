@@ -309,6 +309,7 @@ int bm_close(struct bm_store *store)
 int bm_create(const char *path, const struct bm_config *config)
 {
         const char *paths[BM_DRIVES_MAX];
+        bool there[BM_DRIVES_MAX];
         struct bm_config plain = *config;
         struct bm_store *store;
         bm_problem_clear();
@@ -318,6 +319,12 @@ int bm_create(const char *path, const struct bm_config *config)
         for (size_t i = 0; i < config->n_drives; i++)
                 paths[i + 1] = config->drives[i];
         const struct bm_io *io = config->io ? config->io : &bm_io_posix;
+        for (size_t i = 0; i <= config->n_drives; i++) {
+                int dir = bm_io_call(io, open_dir, paths[i]);
+                there[i] = dir >= 0;
+                if (there[i])
+                        (void)bm_io_call(io, close, dir);
+        }
         int r = bm_drives_create(io, paths, (unsigned)config->n_drives + 1, config);
         if (r != 0)
                 return r;
@@ -328,7 +335,7 @@ int bm_create(const char *path, const struct bm_config *config)
         if (r == 0)
                 r = bm_close(store);
         if (r != 0)
-                bm_drives_destroy(io, paths, (unsigned)config->n_drives + 1);
+                bm_drives_destroy(io, paths, (unsigned)config->n_drives + 1, there);
         return r;
 }
 

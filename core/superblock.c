@@ -62,6 +62,8 @@ static int open_empty(const struct bm_io *io, const char *path, struct made *m)
                 if (r == 0) {
                         m->dir_made = true;
                         r = bm_io_call(io, sync_dir, parent);
+                        if (r < 0)
+                                (void)bm_io_call(io, rmdir_at, parent, m->name);
                 }
                 (void)bm_io_call(io, close, parent);
                 if (r < 0)
@@ -247,10 +249,11 @@ static int remove_segment(void *ctx, const char *name)
         return 0;
 }
 
-void bm_drives_destroy(const struct bm_io *io, const char *const *paths, unsigned n_paths)
+void bm_drives_destroy(const struct bm_io *io, const char *const *paths, unsigned n_paths,
+                       const bool *there)
 {
         for (unsigned i = 0; i < n_paths; i++) {
-                struct made m = {.dir_made = true};
+                struct made m = {.dir_made = !there[i]};
                 m.dir = bm_io_call(io, open_dir, paths[i]);
                 if (m.dir < 0 || split_path(paths[i], &m) < 0)
                         continue;

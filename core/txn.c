@@ -98,6 +98,7 @@ static int ready_step(struct bm_step *s)
 {
         s->action = BM_ACT_LOOK;
         s->moved = s->inserted = s->entered = false;
+        s->replaced_map = 0;
         if (atomic_load_explicit(&s->target.map->dead, memory_order_relaxed))
                 return BM_E_NOT_FOUND;
         handle_delayed_grows(&s->target.bucket->index);
@@ -178,7 +179,7 @@ static void complete_delete(struct bm_txn *txn, struct bm_step *s)
         };
         /* a tombstone's count says what became of the record: FORMAT.md */
         if (s->moved)
-                s->next.count = 1;
+                s->next.count = s->replaced_map ? s->replaced_map : 1;
         else if (was->type == BM_REC_MAP &&
                  bm_map_entry_decode(&entry, was->value, was->value_len) == 0)
                 s->next.count = entry.map_id;

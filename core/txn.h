@@ -33,8 +33,9 @@ struct bm_step {
         struct bm_found found; /* set by locking */
         enum bm_action action; /* set by FILL, with what follows */
         struct bm_record next; /* PUT: type, count, record_id, meta, value; the rest is filled in */
-        bool moved;  /* DELETE, PUT: what was there goes on under another key of the same frame */
-        size_t from; /* ADOPT: the step whose record it is */
+        bool moved; /* DELETE, PUT: what was there goes on under another key of the same frame */
+        uint64_t replaced_map; /* DELETE, moved: id of the empty map whose name it took; 0: none */
+        size_t from;           /* ADOPT: the step whose record it is */
         uint8_t hash_bytes[8];
         bool inserted; /* a slot was reserved by the commit */
         bool entered;  /* a map was entered by the commit */
