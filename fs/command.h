@@ -22,6 +22,7 @@ int cmd_create(int argc, char **argv);
 int cmd_sync(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_stats(int argc, char **argv);
 
 /*
  * Parses with ARGP plus --help, -h and --version, which print to stdout and

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "ioctl.h"
 #include "mountinfo.h"
 #include "path.h"
 
@@ -105,6 +104,13 @@ int control_stats(int fd, struct bm_stats *stats)
         };
         memcpy(stats->uuid, info.uuid, sizeof(stats->uuid));
         return 0;
+}
+
+int control_requests(int fd, struct fs_ioc_requests *requests)
+{
+        if (ioctl(fd, FS_IOC_REQUESTS, requests))
+                return -errno;
+        return requests->n_kinds > FS_IOC_KINDS ? -EPROTO : 0;
 }
 
 int control_pid(int fd, pid_t *pid)

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "bucketmap.h"
+#include "ioctl.h"
 
 /*
  * Opens the root of the mount that WORD means: DIR itself, or where the store
@@ -17,6 +18,9 @@ int control_open(const char *word, char **store);
 
 /* bm_stats of the store behind a descriptor of control_open. 0 or a negative errno. */
 int control_stats(int fd, struct bm_stats *stats);
+
+/* What the kernel asked of that daemon since the mount. 0 or a negative errno. */
+int control_requests(int fd, struct fs_ioc_requests *requests);
 
 /* The daemon's process id, as it sees it. 0 or a negative errno. */
 int control_pid(int fd, pid_t *pid);

@@ -20,6 +20,7 @@
 #include "session.h"
 
 struct fs_hasher;
+struct fs_requests;
 
 struct fs {
         /* constant once the kernel's INIT is answered */
@@ -28,6 +29,7 @@ struct fs {
         struct fs_inodes *inodes;
         struct fs_attr_defaults defaults;
         struct fs_hasher *hasher;
+        struct fs_requests *requests;
         struct fuse_session *session;
         char *store_path; /* NULL: unknown */
         uid_t owner;      /* who runs it */

@@ -81,10 +81,40 @@ struct fs_ioc_info {
 _Static_assert(sizeof(struct fs_ioc_grow) == 96, "the same on every machine");
 _Static_assert(sizeof(struct fs_ioc_info) == 4584, "the same on every machine");
 
+#define FS_IOC_KINDS     32u
+#define FS_IOC_KIND_NAME 16u
+/* Of a histogram: the first counts what took less than a microsecond, the one
+ * at I what took at least 2^(I-1) and less than 2^I, the last all that took longer. */
+#define FS_IOC_BUCKETS 27u
+
+/* Requests of one kind since the mount. */
+struct fs_ioc_kind {
+        char name[FS_IOC_KIND_NAME];
+        uint64_t requests;
+        uint64_t errors; /* ENODATA, ENOSYS and EOPNOTSUPP are answers, no errors */
+        uint64_t bytes;  /* read or written */
+        uint64_t total_ns;
+        uint64_t histogram[FS_IOC_BUCKETS]; /* of those that are answered */
+};
+
+struct fs_ioc_requests {
+        uint64_t elapsed_ns; /* since the mount */
+        uint32_t n_kinds;
+        uint32_t pad;
+        uint64_t reserved[6];
+        struct fs_ioc_kind kinds[FS_IOC_KINDS];
+};
+
+_Static_assert(sizeof(struct fs_ioc_kind) == 264, "the same on every machine");
+_Static_assert(sizeof(struct fs_ioc_requests) == 8512, "the same on every machine");
+
 /* The store's figures. Does not wait for disks. */
 #define FS_IOC_INFO _IOR(FS_IOC_MAGIC, 1, struct fs_ioc_info)
 
 /* As bm_sync: returns when everything done before it is durable; EIO if that failed. */
 #define FS_IOC_SYNC _IO(FS_IOC_MAGIC, 2)
+
+/* What the kernel asked since the mount. */
+#define FS_IOC_REQUESTS _IOR(FS_IOC_MAGIC, 3, struct fs_ioc_requests)
 
 #endif

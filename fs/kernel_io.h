@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bytes to and from the kernel where libfuse has no name for them: the offer
- * of KILLPRIV_V2 in INIT, and the flag of a WRITE that asks to clear set-id
- * bits. Only with a libfuse that does not know KILLPRIV_V2 itself; with a newer
- * one nothing is installed, which its io_uring needs.
+ * Every message to and from the kernel passes here: it is counted (requests.h),
+ * and with a libfuse that does not know KILLPRIV_V2 the offer of it in INIT and
+ * the flag of a WRITE that asks to clear set-id bits are read from the bytes.
+ * Messages that a newer libfuse exchanges through io_uring do not pass.
  */
 #ifndef FS_KERNEL_IO_H
 #define FS_KERNEL_IO_H

@@ -18,6 +18,7 @@ static const struct command {
         {"create", cmd_create, "make an empty store"},
         {"sync", cmd_sync, "make everything written to a mounted store durable"},
         {"info", cmd_info, "figures about a store"},
+        {"stats", cmd_stats, "what the kernel asks of a mounted store, and how long it takes"},
         {"check", cmd_check, "verify every checksum of a store"},
 };
 

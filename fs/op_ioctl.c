@@ -10,6 +10,7 @@
 #include "fs.h"
 #include "ops.h"
 #include "reply.h"
+#include "requests.h"
 
 static struct fs_ioc_grow grow_info(const struct bm_grow_stats *stats)
 {
@@ -86,6 +87,18 @@ static void reply_info(fuse_req_t req, size_t out_size)
         fuse_reply_ioctl(req, 0, &info, sizeof(info));
 }
 
+static void reply_requests(fuse_req_t req, size_t out_size)
+{
+        struct fs_ioc_requests requests;
+
+        if (out_size < sizeof(requests)) {
+                fs_reply(req, -EINVAL);
+                return;
+        }
+        fs_requests_read(fs_of(req)->requests, &requests);
+        fuse_reply_ioctl(req, 0, &requests, sizeof(requests));
+}
+
 struct sync_call {
         struct backend_call call;
         struct fs *fs;
@@ -127,12 +140,15 @@ void fs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct
 {
         uid_t caller = fuse_req_ctx(req)->uid;
 
-        if (ino != FS_ROOT_ID || (cmd != FS_IOC_INFO && cmd != FS_IOC_SYNC))
+        if (ino != FS_ROOT_ID ||
+            (cmd != FS_IOC_INFO && cmd != FS_IOC_SYNC && cmd != FS_IOC_REQUESTS))
                 fs_reply(req, -ENOTTY);
         else if (caller != 0 && caller != fs_of(req)->owner)
                 fs_reply(req, -EPERM);
         else if (cmd == FS_IOC_INFO)
                 reply_info(req, out_size);
+        else if (cmd == FS_IOC_REQUESTS)
+                reply_requests(req, out_size);
         else
                 start_sync(req);
 }

@@ -25,6 +25,7 @@
 #include "fs.h"
 #include "mountinfo.h"
 #include "ops.h"
+#include "requests.h"
 
 /* The kernel hands out work in turn to threads with a channel of their own:
  * two serve as many clients as this many processors can run beside them. */
@@ -150,6 +151,8 @@ static int init_fs(struct fs_session *session, const struct fs_options *options,
                 result = fs_inodes_new(&fs->backend, &fs->inodes);
         if (!result)
                 result = fs_hasher_new(fs, &fs->hasher);
+        if (!result)
+                result = fs_requests_new(&fs->requests);
         return result;
 }
 
@@ -371,6 +374,7 @@ struct fs_session *fs_session_free(struct fs_session *session)
         join_ready(session);
         free(session->dir);
         fs_inodes_free(session->fs.inodes);
+        fs_requests_free(session->fs.requests);
         free(pthread_getspecific(session->fs.buffer_key));
         pthread_key_delete(session->fs.buffer_key);
         free(session->fs.store_path);
