@@ -230,7 +230,9 @@ static void free_unreferenced(struct bm_store *store)
         for (size_t i = 0; i < n; i++) {
                 if (!is_free(list[i], store->manifests.newest.generation))
                         continue;
-                atomic_fetch_add(&store->freed_bytes, list[i]->size);
+                /* an index segment goes with each checkpoint for another that came: no gain */
+                if (list[i]->header.kind != BM_SEGMENT_INDEX)
+                        atomic_fetch_add(&store->freed_bytes, list[i]->size);
                 int r = bm_drives_remove(&store->drives, list[i]);
                 if (r < 0)
                         bm_store_log(store, BM_LOG_WARNING, "cannot remove a segment: %s",
