@@ -398,7 +398,9 @@ int bm_txn_run(struct bm_txn *txn, bm_fill_fn fill, void *ctx)
                         r = 0;
                         continue;
                 }
-                if (txn->no_grow)
+                /* the caller can grow its own index only: the library's grow by themselves */
+                if (txn->no_grow &&
+                    (r != BM_E_INDEX_NO_SPACE || txn->full->map == txn->steps[0].target.map))
                         return r;
                 if (r == BM_E_INDEX_NO_SPACE)
                         r = bm_grow_part(txn->full, txn->capacity);
