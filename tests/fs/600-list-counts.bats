@@ -51,7 +51,7 @@ same_tree() {
         run_cmd getfattr -dh --absolute-names "$MNT/link"
         assert_equal "$output" ""
         run_cmd getfattr -d --absolute-names "$MNT/large"
-        assert_equal "$(grep = <<<"$output" | sort)" \
+        assert_equal "$(grep "="<<<"$output" | sort)" \
                 $'user.bucketmap.refcount="4611686018427387903"\nuser.note="mine"'
 }
 

@@ -193,7 +193,7 @@ static void rebuilt_is_the_same(void **state)
         const struct bm_check_args check = {.finding = finding};
         const char *given = getenv("BM_SEED");
         unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)getpid();
-        print_message("BM_SEED=%u\n", seed);
+        print_message("# BM_SEED=%u\n", seed);
         srandom(seed);
         open_store(f);
         make_maps(f);

@@ -186,7 +186,8 @@ static void no_space_leaves_no_trace(void **state)
         memcpy(before, bm_block_image(ix.dir[0]), sizeof(before));
         for (int i = 0; i < 2; i++) {
                 capacity = 0;
-                assert_int_equal(bm_index_insert(&ix, 42, &slot, NULL, &capacity), BM_E_INDEX_NO_SPACE);
+                assert_int_equal(bm_index_insert(&ix, 42, &slot, NULL, &capacity),
+                                 BM_E_INDEX_NO_SPACE);
                 assert_int_equal(capacity, 32);
                 assert_memory_equal(before, bm_block_image(ix.dir[0]), sizeof(before));
                 assert_int_equal(find_id(&ix, 42, 1000, &place), BM_E_NOT_FOUND);
