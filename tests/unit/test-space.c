@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* A full disk: writes are refused, deletions are not, and room comes back. */
+#include "store-fixture.h"
+
+enum { VALUE = 3000, MEBIBYTE = 1 << 20 };
+
+static size_t key_of(unsigned i, char key[16])
+{
+        return (size_t)snprintf(key, 16, "key%u", i);
+}
+
+/* Inserts until it is refused; how many there are then. */
+static unsigned fill(struct fixture *f)
+{
+        static char value[VALUE];
+        char key[16];
+        for (unsigned i = 0; i < 100000; i++) {
+                int r = bm_insert(f->root, key, key_of(i, key), value, VALUE, 1);
+                if (r == -ENOSPC)
+                        return i;
+                assert_int_equal(r, 0);
+        }
+        fail_msg("the disk never gets full");
+        return 0;
+}
+
+static void empty(struct fixture *f, unsigned n)
+{
+        char key[16];
+        for (unsigned i = 0; i < n; i++)
+                assert_int_equal(bm_delete_key(f->root, key, key_of(i, key)), 0);
+}
+
+static void limit(struct fixture *f, uint64_t more)
+{
+        atomic_store(&f->io.room, fault_used(&f->io) + more);
+}
+
+static void a_full_disk_refuses_and_keeps_what_is_there(void **state)
+{
+        struct fixture *f = *state;
+        char key[16];
+        put_text(f, "old", "value");
+        limit(f, 4 * MEBIBYTE);
+        unsigned n = fill(f);
+        assert_true(n > 500);
+        assert_text(f, "old", "value");
+        static char value[VALUE];
+        assert_int_equal(bm_insert(f->root, "old", 3, value, VALUE, 1), -ENOSPC);
+        assert_text(f, "old", "value");
+        for (unsigned i = 0; i <= n; i++) {
+                struct bm_view view;
+                int r = bm_read_value(f->root, key, key_of(i, key), &view);
+                assert_int_equal(r, i < n ? 0 : BM_E_NOT_FOUND);
+                bm_view_release(&view);
+        }
+        assert_sound(f);
+        fixture_kill(f);
+        fixture_open(f);
+        assert_text(f, "old", "value");
+        assert_sound(f);
+}
+
+static void deletions_succeed_and_give_room(void **state)
+{
+        struct fixture *f = *state;
+        limit(f, 4 * MEBIBYTE);
+        for (int i = 0; i < 3; i++) {
+                unsigned n = fill(f);
+                empty(f, n);
+                assert_int_equal(bm_compact(f->store), 0);
+                unsigned again = fill(f);
+                assert_true(again > n / 2);
+                empty(f, again);
+        }
+        assert_sound(f);
+}
+
+/* With the keeper's thread, which wins the room by itself. */
+static void the_keeper_wins_room(void **state)
+{
+        struct fixture *f = *state;
+        fixture_close(f);
+        f->config.no_background = false;
+        fixture_open(f);
+        limit(f, 4 * MEBIBYTE);
+        unsigned first = fill(f);
+        for (int i = 0; i < 3; i++) {
+                empty(f, first / 2);
+                char key[16];
+                /* as much as went may come again, without being asked */
+                for (unsigned k = 0; k < first / 4; k++)
+                        assert_int_equal(bm_insert(f->root, key, key_of(k, key), "small", 5, 1), 0);
+                for (unsigned k = first / 4; k < first / 2; k++)
+                        assert_int_equal(bm_insert(f->root, key, key_of(k, key), "small", 5, 1), 0);
+        }
+        assert_sound(f);
+}
+
+static void a_full_disk_can_be_opened(void **state)
+{
+        struct fixture *f = *state;
+        limit(f, 4 * MEBIBYTE);
+        unsigned n = fill(f);
+        fixture_kill(f);
+        atomic_store(&f->io.room, fault_used(&f->io)); /* not a byte more */
+        fixture_open(f);
+        empty(f, n);
+        assert_int_equal(bm_compact(f->store), 0);
+        put_text(f, "new", "value");
+        fixture_close(f);
+        fixture_open(f);
+        assert_text(f, "new", "value");
+        assert_sound(f);
+}
+
+/* Chunks that were stored for a value that then found no room go again. */
+static void a_large_value_without_room_leaves_nothing(void **state)
+{
+        struct fixture *f = *state;
+        static char value[8 * MEBIBYTE];
+        limit(f, 4 * MEBIBYTE);
+        assert_int_equal(bm_insert(f->root, "large", 5, value, sizeof(value), 1), -ENOSPC);
+        assert_gone(f, "large");
+        assert_int_equal(bm_compact(f->store), 0);
+        assert_int_equal(atomic_load(&f->store->chunks->n_keys), 0);
+        assert_int_equal(atomic_load(&f->store->drops->n_keys), 0);
+        put_text(f, "small", "value");
+        assert_sound(f);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                test_in_store(a_full_disk_refuses_and_keeps_what_is_there),
+                test_in_store(deletions_succeed_and_give_room),
+                test_in_store(the_keeper_wins_room),
+                test_in_store(a_full_disk_can_be_opened),
+                test_in_store(a_large_value_without_room_leaves_nothing),
+        };
+        return cmocka_run_group_tests_name("space", tests, NULL, NULL);
+}
