@@ -173,7 +173,7 @@ static int prepare(struct request *request)
 static int confirm(const struct request *request, struct daemon *daemon, pid_t pid)
 {
         struct statx stx;
-        int code = daemon_wait(daemon, pid);
+        int code = daemon_wait(daemon, pid, request->store);
 
         if (code)
                 return code;

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,9 @@
 #include "log.h"
 
 #define FIRST_FREE_FD 3
+
+/* How long the start may take before a terminal is told. */
+#define PATIENCE_SECONDS 2
 
 /* A descriptor inherited from a shell or a test harness would keep it waiting for our end. */
 static int keep_only(int fd)
@@ -73,12 +78,34 @@ void daemon_ready(struct daemon *daemon)
         daemon->ready_fd = -1;
 }
 
-int daemon_wait(struct daemon *daemon, pid_t pid)
+/* Until there is something to read; once a second a terminal is shown that time goes by. */
+static void show_waiting(int fd, const char *store)
+{
+        struct pollfd ready = {.fd = fd, .events = POLLIN};
+        bool terminal = isatty(STDERR_FILENO), shown = false;
+        int r;
+
+        for (unsigned seconds = 1;; seconds++) {
+                r = poll(&ready, 1, terminal ? 1000 : -1);
+                if (r > 0 || (r < 0 && errno != EINTR))
+                        break;
+                if (r == 0 && seconds >= PATIENCE_SECONDS) {
+                        fprintf(stderr, "\r%s: %s: opening, %u s ...\033[K", PROGRAM, store,
+                                seconds);
+                        shown = true;
+                }
+        }
+        if (shown)
+                fputs("\r\033[K", stderr);
+}
+
+int daemon_wait(struct daemon *daemon, pid_t pid, const char *store)
 {
         int status;
         ssize_t n;
         char byte;
 
+        show_waiting(daemon->ready_fd, store);
         do
                 n = read(daemon->ready_fd, &byte, 1);
         while (n < 0 && errno == EINTR);

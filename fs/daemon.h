@@ -26,7 +26,10 @@ pid_t daemon_fork(struct daemon *daemon);
  */
 void daemon_ready(struct daemon *daemon);
 
-/* In the caller: 0 as soon as the daemon is ready, else its exit code. */
-int daemon_wait(struct daemon *daemon, pid_t pid);
+/*
+ * In the caller: 0 as soon as the daemon is ready, else its exit code. If that
+ * takes long (a log has to be replayed), a terminal is told so, about STORE.
+ */
+int daemon_wait(struct daemon *daemon, pid_t pid, const char *store);
 
 #endif

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The bucketmap command: finds the subcommand and runs it. */
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "command.h"
 
@@ -57,10 +59,28 @@ static void allow_many_files(void)
         }
 }
 
+/*
+ * With one of the first three descriptors closed, a file of the store would
+ * take its number, and a message go into it.
+ */
+static int fill_standard_descriptors(void)
+{
+        int fd;
+
+        do
+                fd = open("/dev/null", O_RDWR);
+        while (fd >= 0 && fd <= STDERR_FILENO);
+        if (fd < 0)
+                return -1;
+        return close(fd);
+}
+
 int main(int argc, char **argv)
 {
         const char *word = argc > 1 ? argv[1] : "";
 
+        if (fill_standard_descriptors())
+                return COMMAND_ERROR;
         setlocale(LC_ALL, "");
         allow_many_files();
         if (!strcmp(word, "--help") || !strcmp(word, "-h"))

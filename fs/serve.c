@@ -31,8 +31,8 @@ static void on_ready(void *ctx)
 {
         struct service *service = ctx;
 
-        log_message(BM_LOG_INFO, "mounted at %s", service->dir);
         daemon_ready(service->daemon);
+        log_message(BM_LOG_INFO, "mounted at %s", service->dir);
 }
 
 static char *note(const char *stage, const char *dir)

@@ -218,6 +218,27 @@ refused() {
         assert_equal "$(ps -o sid= -p "$pid" | tr -d ' ')" "$pid"
 }
 
+@test "with its standard descriptors closed nothing goes astray" {
+        require_fuse
+        run_cmd bash -c "'$BUCKETMAP' mount '$STORE' '$MNT' <&- >&- 2>&-"
+        echo 1 >"$MNT/a"
+        run_bm -3 check "$STORE"
+        umount_store
+        check_store
+        run_cmd -3 bash -c "'$BUCKETMAP' mount '$STORE' '$MNT' 2>&- && '$BUCKETMAP' check '$STORE' 2>&-"
+}
+
+@test "auto_unmount takes the mount away after a kill -9" {
+        require_fuse
+        mount_store -o auto_unmount
+        echo 1 >"$MNT/a"
+        kill_daemon
+        not_mounted() { ! is_mounted "$MNT"; }
+        wait_until not_mounted
+        mount_store
+        assert_equal "$(cat "$MNT/a")" 1
+}
+
 @test "what mount.fuse3 runs for a line of fstab" {
         require_fuse
         run_bm "$STORE" "$MNT" -o rw,nofail,_netdev,users,noauto,defaults,x-systemd.automount
