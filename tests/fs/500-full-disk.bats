@@ -14,15 +14,12 @@ setup() {
         mount_store
 }
 
-# Files of 100 000 random bytes until one does not fit; n is their number.
+# Files of 300 000 random bytes until one does not fit; n is their number.
 fill() {
-        head -c 100000 /dev/urandom >piece
+        head -c 300000 /dev/urandom >piece
         n=0
-        while [ "$n" -lt 2000 ]; do
-                run_cmd -any cp piece "$MNT/file$n"
-                [ "$status" -eq 0 ] || break
-                n=$((n + 1))
-        done
+        while cp piece "$MNT/file$n" 2>error; do n=$((n + 1)); done
+        run_cmd cat error
         assert_output --partial "No space left on device"
         [ "$n" -gt 100 ]
 }

@@ -1,26 +1,25 @@
 # SPDX-License-Identifier: MIT
 # Running commands so that a failing test shows each one with its output.
 
+run_number=0
+
 # run_cmd [-N|-any] COMMAND...
 # Runs COMMAND with its output in files, so that a daemon which kept them open
 # could not hang the test, and with none of bats's descriptors. Sets status,
 # stdout, stderr, output (both, stdout first) and lines. Fails unless the
 # status is N (0).
 run_cmd() {
-        local want=0 dir
+        local want=0 file=$BATS_TEST_TMPDIR/run$((run_number += 1))
         if [[ $1 =~ ^-([0-9]+|any)$ ]]; then
                 want=${BASH_REMATCH[1]}
                 shift
         fi
-        dir=$(mktemp -d "${TMPDIR:-/tmp}/bucketmap-run.XXXXXX")
         status=0
-        "$@" >"$dir/stdout" 2>"$dir/stderr" </dev/null 3>&- || status=$?
-        # NUL bytes cannot stand in a variable
-        stdout=$(tr -d '\0' <"$dir/stdout")
-        stderr=$(tr -d '\0' <"$dir/stderr")
+        "$@" >"$file.stdout" 2>"$file.stderr" </dev/null 3>&- || status=$?
+        # NUL bytes cannot stand in a variable; bash warns that it leaves them out
+        { stdout=$(<"$file.stdout") stderr=$(<"$file.stderr"); } 2>/dev/null
         output=$stdout${stdout:+${stderr:+$'\n'}}$stderr
         mapfile -t lines <<<"$output"
-        rm -r "$dir"
 
         printf '$ %q' "$1"
         [ $# -eq 1 ] || printf ' %q' "${@:2}"
