@@ -184,6 +184,8 @@ static int fill_remove(struct bm_txn *txn, void *ctx)
                 return BM_E_IS_MAP;
         if (rm->args->guard && found.count > 1)
                 return BM_E_COUNT;
+        if (rm->args->if_count && found.count != rm->args->count)
+                return BM_E_COUNT;
         txn->steps[0].action = BM_ACT_DELETE;
         r = bm_large_drop_all(txn, &found.record, &rm->orphaning.drop);
         if (r == 0 && rm->args->orphan)

@@ -83,6 +83,20 @@ int command_arguments(int key, char *arg, struct argp_state *state, const char *
         }
 }
 
+int command_files(int key, struct argp_state *state, struct command_files *files)
+{
+        switch (key) {
+        case ARGP_KEY_ARGS:
+                files->names = state->argv + state->next;
+                files->n = (size_t)(state->argc - state->next);
+                return 0;
+        case ARGP_KEY_NO_ARGS:
+                command_usage(state, "FILE is missing");
+        default:
+                return ARGP_ERR_UNKNOWN;
+        }
+}
+
 void command_version(void)
 {
         printf("%s %s\n", PROGRAM, BUCKETMAP_VERSION);

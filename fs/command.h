@@ -9,9 +9,10 @@
 
 enum command_exit {
         COMMAND_FINE = 0,
-        COMMAND_DAMAGE = 1, /* the store's contents are damaged */
-        COMMAND_ERROR = 2,  /* wrong usage, a system error, or not a store */
-        COMMAND_IN_USE = 3, /* another process has the store */
+        COMMAND_DAMAGE = 1,   /* the store's contents are damaged */
+        COMMAND_SOME_NOT = 1, /* of several files some were not to be had, or left */
+        COMMAND_ERROR = 2,    /* wrong usage, a system error, or not a store */
+        COMMAND_IN_USE = 3,   /* another process has the store */
 };
 
 /* Each takes its own part of the command line, argv[0] being its name, and
@@ -23,6 +24,8 @@ int cmd_sync(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
+int cmd_refs(int argc, char **argv);
+int cmd_rm(int argc, char **argv);
 
 /*
  * Parses with ARGP plus --help, -h and --version, which print to stdout and
@@ -42,6 +45,14 @@ void command_usage(const struct argp_state *state, const char *format, ...)
  */
 int command_arguments(int key, char *arg, struct argp_state *state, const char *const *names,
                       const char **slots);
+
+struct command_files {
+        char **names; /* the process's arguments */
+        size_t n;
+};
+
+/* The same for FILE...: one or more. */
+int command_files(int key, struct argp_state *state, struct command_files *files);
 
 void command_version(void);
 

@@ -127,3 +127,8 @@ int control_sync(int fd)
 {
         return ioctl(fd, FS_IOC_SYNC) ? -errno : 0;
 }
+
+int control_remove(int fd, struct fs_ioc_remove *remove)
+{
+        return ioctl(fd, FS_IOC_REMOVE, remove) ? -errno : 0;
+}

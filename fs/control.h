@@ -25,6 +25,12 @@ int control_requests(int fd, struct fs_ioc_requests *requests);
 /* The daemon's process id, as it sees it. 0 or a negative errno. */
 int control_pid(int fd, pid_t *pid);
 
+struct fs_ioc_remove;
+
+/* FS_IOC_REMOVE to the directory FD, any one in a mount. 0, or a negative errno: nothing was done.
+ */
+int control_remove(int fd, struct fs_ioc_remove *remove);
+
 /* bm_sync there. */
 int control_sync(int fd);
 

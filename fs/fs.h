@@ -21,6 +21,7 @@
 
 struct fs_hasher;
 struct fs_requests;
+struct fs_notifier;
 
 struct fs {
         /* constant once the kernel's INIT is answered */
@@ -30,6 +31,7 @@ struct fs {
         struct fs_attr_defaults defaults;
         struct fs_hasher *hasher;
         struct fs_requests *requests;
+        struct fs_notifier *notifier;
         struct fuse_session *session;
         char *store_path; /* NULL: unknown */
         uid_t owner;      /* who runs it */
@@ -100,6 +102,14 @@ void fs_name_release(struct fs *fs, struct fs_name *name);
 
 /* The record of that name, whichever it is. */
 struct bm_ref fs_name_ref(const struct fs_name *name);
+
+/*
+ * Removes a file if its count is COUNT, else BM_E_COUNT; nothing comes
+ * between. The kernel has to be told of *RECORD_ID and the name. Errors:
+ * BM_E_NOT_FOUND, BM_E_IS_MAP.
+ */
+BM_CHECKED int fs_remove_if_count(struct fs *fs, const struct fs_name *name, uint64_t count,
+                                  uint64_t *record_id);
 
 /*
  * Makes known to the kernel what VIEW shows under KEY of DIR: fills ENTRY and

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the command asks of a running daemon: ioctls on the root directory of
- * the mount. Any other file answers ENOTTY, anyone but root and the owner of
- * the daemon gets EPERM.
+ * the mount, or on a directory in it where that is said. Any other file
+ * answers ENOTTY, anyone but root and the owner of the daemon gets EPERM.
  *
  * A request's number contains the size of its struct, so that a command and a
  * daemon of different age give ENOTTY, never misread bytes; a field is added by
@@ -38,6 +38,8 @@ struct fs_ioc_grow {
 };
 
 #define FS_IOC_PATH_MAX 4096u
+
+#define FS_IOC_NAMES_BYTES 8160u
 
 /* bm_stats with fixed widths, and which process serves which store */
 struct fs_ioc_info {
@@ -116,5 +118,26 @@ _Static_assert(sizeof(struct fs_ioc_requests) == 8512, "the same on every machin
 
 /* What the kernel asked since the mount. */
 #define FS_IOC_REQUESTS _IOR(FS_IOC_MAGIC, 3, struct fs_ioc_requests)
+
+/* Names in a directory to be removed if the count of each is COUNT */
+struct fs_ioc_remove {
+        uint64_t count;
+        uint32_t n_names;
+        uint32_t len; /* bytes of NAMES in use */
+        uint64_t reserved[2];
+        /* in: the names, each with its NUL; out: a byte a name, in their order:
+         * 0 removed, EBUSY another count, ENOENT, EISDIR or another errno */
+        uint8_t names[FS_IOC_NAMES_BYTES];
+};
+
+_Static_assert(sizeof(struct fs_ioc_remove) == 32 + FS_IOC_NAMES_BYTES,
+               "the same on every machine");
+
+/*
+ * To the names' directory itself, which must be one that the caller has open.
+ * Each removal is atomic, all together are not. When it returns, no cache of
+ * the kernel's knows the names any more.
+ */
+#define FS_IOC_REMOVE _IOWR(FS_IOC_MAGIC, 32, struct fs_ioc_remove)
 
 #endif

@@ -22,6 +22,8 @@ static const struct command {
         {"info", cmd_info, "figures about a store"},
         {"stats", cmd_stats, "what the kernel asks of a mounted store, and how long it takes"},
         {"check", cmd_check, "verify every checksum of a store"},
+        {"refs", cmd_refs, "print the counts of files"},
+        {"rm", cmd_rm, "remove files whose count is as given"},
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

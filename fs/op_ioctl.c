@@ -139,9 +139,9 @@ void fs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct
                  unsigned flags, const void *in, size_t in_size, size_t out_size)
 {
         uid_t caller = fuse_req_ctx(req)->uid;
+        bool of_root = cmd == FS_IOC_INFO || cmd == FS_IOC_SYNC || cmd == FS_IOC_REQUESTS;
 
-        if (ino != FS_ROOT_ID ||
-            (cmd != FS_IOC_INFO && cmd != FS_IOC_SYNC && cmd != FS_IOC_REQUESTS))
+        if (cmd != FS_IOC_REMOVE && (ino != FS_ROOT_ID || !of_root))
                 fs_reply(req, -ENOTTY);
         else if (caller != 0 && caller != fs_of(req)->owner)
                 fs_reply(req, -EPERM);
@@ -149,6 +149,8 @@ void fs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct
                 reply_info(req, out_size);
         else if (cmd == FS_IOC_REQUESTS)
                 reply_requests(req, out_size);
+        else if (cmd == FS_IOC_REMOVE)
+                fs_ioctl_remove(req, ino, in, in_size, out_size);
         else
                 start_sync(req);
 }

@@ -87,11 +87,14 @@ static int restamp(void *ctx, const struct bm_view *now, void *meta, size_t *met
 
 /* Removing */
 
-static int unlink_named(struct fs *fs, const struct fs_name *name, struct named *victim)
+static int unlink_named(struct fs *fs, const struct fs_name *name, struct named *victim,
+                        const uint64_t *if_count)
 {
         /* no meta_fn: an orphan whose meta changed would be logged with all of its value */
         struct bm_remove_args args = {.orphan = may_be_open(fs, victim),
-                                      .guard = fs->options.unlink_guard};
+                                      .guard = fs->options.unlink_guard && !if_count,
+                                      .if_count = if_count,
+                                      .count = if_count ? *if_count : 0};
         struct bm_ref ref = fs_name_ref(name);
         struct fs_move move;
         int result = fs_move_begin(fs->inodes, &move, victim->inode, 0);
@@ -119,7 +122,8 @@ static int rmdir_named(struct fs *fs, const struct fs_name *name, struct named *
         return result;
 }
 
-static int remove_name(struct fs *fs, const struct fs_name *name, bool want_map)
+static int remove_name(struct fs *fs, const struct fs_name *name, bool want_map,
+                       const uint64_t *if_count, uint64_t *record_id)
 {
         int result = BM_E_STALE;
 
@@ -133,7 +137,8 @@ static int remove_name(struct fs *fs, const struct fs_name *name, bool want_map)
                         result = BM_E_NOT_MAP;
                 if (!result)
                         result = want_map ? rmdir_named(fs, name, &victim)
-                                          : unlink_named(fs, name, &victim);
+                                          : unlink_named(fs, name, &victim, if_count);
+                *record_id = victim.record_id;
                 named_release(fs, &victim);
         }
         return result;
@@ -143,12 +148,19 @@ static void remove_and_reply(fuse_req_t req, fuse_ino_t parent, const char *text
 {
         struct fs *fs = fs_of(req);
         struct fs_name name;
+        uint64_t record_id;
         int result = fs_name_of(fs, parent, text, &name);
 
         if (!result)
-                result = remove_name(fs, &name, want_map);
+                result = remove_name(fs, &name, want_map, NULL, &record_id);
         fs_reply(req, result);
         fs_name_release(fs, &name);
+}
+
+int fs_remove_if_count(struct fs *fs, const struct fs_name *name, uint64_t count,
+                       uint64_t *record_id)
+{
+        return remove_name(fs, name, false, &count, record_id);
 }
 
 void fs_op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)

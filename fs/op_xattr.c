@@ -204,6 +204,10 @@ static int change_count(struct fs *fs, const struct fs_place *place, void *ctx)
         const struct fs_count_change *change = ctx;
         const struct backend *b = &fs->backend;
 
+        /* A reference to what is gone holds nothing: whoever has the file open
+         * is told, for a path the kernel looks the name up again. */
+        if (place->removed_ns)
+                return -ESTALE;
         if (change->relative)
                 return b->addref(b->ctx, &place->ref, change->delta, NULL);
         return b->set_count(b->ctx, &place->ref, change->count, NULL);

@@ -60,4 +60,8 @@ void fs_op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
 void fs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi,
                  unsigned flags, const void *in, size_t in_size, size_t out_size);
 
+/* op_remove.c: what it does for FS_IOC_REMOVE */
+void fs_ioctl_remove(fuse_req_t req, fuse_ino_t dir, const void *in, size_t in_size,
+                     size_t out_size);
+
 #endif

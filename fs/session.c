@@ -5,7 +5,8 @@
  * Threads: run's caller and one more take requests (with single_threaded the
  * caller alone); each handles one at a time, to its answer. fsync is answered
  * by a thread of the store's, the hash of a large file by one of the
- * hasher's. One more waits for the mount to answer and ends.
+ * hasher's, what the kernel has to hear of by the notifier's. One more waits for the mount to
+ * answer and ends.
  */
 #include "session.h"
 
@@ -24,6 +25,7 @@
 #include "content_hash.h"
 #include "fs.h"
 #include "mountinfo.h"
+#include "notifier.h"
 #include "ops.h"
 #include "requests.h"
 
@@ -183,6 +185,8 @@ int fs_session_new(const struct fs_options *options, struct bm_store *store, str
                 if (!session->fuse)
                         result = -EINVAL;
         }
+        if (!result)
+                result = fs_notifier_new(session->fuse, &session->fs.notifier);
         if (result) {
                 fs_session_free(session);
                 return result;
@@ -290,6 +294,8 @@ int fs_session_run(struct fs_session *session, void (*ready)(void *ctx), void *c
                 result = session->threaded ? loop_threaded(session)
                                            : fuse_session_loop(session->fuse);
         set_runner(session, false);
+        /* whose last answers are due yet */
+        fs_notifier_stop(session->fs.notifier);
         pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
         fs_answers_wait(&session->fs);
         session->fs.hasher = fs_hasher_free(session->fs.hasher);
@@ -302,6 +308,8 @@ void fs_session_exit(struct fs_session *session)
         const struct timespec pause = {.tv_nsec = 1000000};
         bool running = true;
 
+        /* what it waits for is a request that somebody has to serve */
+        fs_notifier_stop(session->fs.notifier);
         fuse_session_exit(session->fuse);
         /* a signal between the runner's look and its wait is lost: once more */
         while (running) {
@@ -366,6 +374,7 @@ struct fs_session *fs_session_free(struct fs_session *session)
 {
         if (!session)
                 return NULL;
+        session->fs.notifier = fs_notifier_free(session->fs.notifier);
         session->fs.hasher = fs_hasher_free(session->fs.hasher);
         /* what is mounted at the directory by now may not be ours: the
          * connection is closed, the directory left alone */
