@@ -151,7 +151,8 @@ static int fetch(struct bm_cursor *c)
         free(slots);
         if (r < 0)
                 return r;
-        qsort(c->entries, c->n_entries, sizeof(c->entries[0]), compare_entries);
+        if (c->n_entries > 1)
+                qsort(c->entries, c->n_entries, sizeof(c->entries[0]), compare_entries);
         if (whole) {
                 c->done = last >= c->last_hash;
                 c->part_hash = last + 1;
