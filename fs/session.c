@@ -338,15 +338,22 @@ static bool alive_elsewhere(const struct fs_session *session)
                !mount_is_there(session->dir, session->fs.store_path);
 }
 
-/* Ends the connection and with it every wait for an answer; libfuse keeps a descriptor to close. */
-static void sever(struct fs_session *session)
+/*
+ * Ends the connection and with it every wait for an answer. What stands in its
+ * place is a pipe without a reader: like the device after an unmount it polls as
+ * an error, by which libfuse knows that there is nothing left to unmount.
+ */
+static bool sever(struct fs_session *session)
 {
-        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        int ends[2];
+        bool done;
 
-        if (null < 0)
-                return;
-        dup3(null, fuse_session_fd(session->fuse), O_CLOEXEC);
-        close(null);
+        if (pipe2(ends, O_CLOEXEC))
+                return false;
+        done = dup3(ends[1], fuse_session_fd(session->fuse), O_CLOEXEC) >= 0;
+        close(ends[0]);
+        close(ends[1]);
+        return done;
 }
 
 /* The thread waited for a mount that is gone now. */
@@ -361,9 +368,7 @@ void fs_session_unmount(struct fs_session *session)
 {
         if (!session->dir)
                 return;
-        if (alive_elsewhere(session))
-                sever(session);
-        else
+        if (!alive_elsewhere(session) || sever(session))
                 fuse_session_unmount(session->fuse);
         join_ready(session);
         free(session->dir);
