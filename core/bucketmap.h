@@ -142,6 +142,12 @@ BM_EXPORT BM_CHECKED int bm_open(const char *path, const struct bm_config *confi
  */
 BM_EXPORT int bm_close(struct bm_store *store);
 
+/*
+ * Path of drive I: 0 is the store itself, the further ones follow. NULL if it
+ * has not as many. Lives as long as the store.
+ */
+BM_EXPORT const char *bm_drive_path(const struct bm_store *store, unsigned i);
+
 /* Replaces the note that BM_E_IN_USE reports to others. */
 BM_EXPORT int bm_set_owner_note(struct bm_store *store, const char *note);
 

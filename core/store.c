@@ -339,6 +339,11 @@ int bm_create(const char *path, const struct bm_config *config)
         return r;
 }
 
+const char *bm_drive_path(const struct bm_store *store, unsigned i)
+{
+        return i < store->drives.n_drives ? store->drives.drives[i].path : NULL;
+}
+
 int bm_sync(struct bm_store *store)
 {
         return store->read_only ? 0 : bm_syncer_sync(&store->syncer);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* bucketmap create [OPTION...] STORE */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bucketmap.h"
 #include "command.h"
 #include "create.h"
+#include "drive_list.h"
 #include "number.h"
 #include "path.h"
 #include "session.h"
@@ -13,11 +15,13 @@
 struct request {
         const char *store;
         struct bm_config config;
+        struct drive_list drives;
 };
 
 static const struct argp_option options[] = {
         {"buckets", 'b', "N", 0, "Buckets of the root map, a power of two (16)", 0},
         {"max-search", 'm', "N", 0, "Slots that a probe looks at, a multiple of 4 (32)", 0},
+        {"drive", 'd', "DIR", 0, "Spread it over this directory, too; repeatable", 0},
         {"keys", 'k', "N", 0, "How many keys to make room for in the index", 0},
         {0},
 };
@@ -45,6 +49,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                 request->config.max_search =
                         (unsigned)number(state, "max-search", arg, NUMBER_MAX_SEARCH);
                 return 0;
+        case 'd':
+                switch (drive_list_add(&request->drives, arg)) {
+                case 0:
+                        return 0;
+                case -ENOMEM:
+                        return ENOMEM;
+                case -E2BIG:
+                        command_usage(state, "--drive=%s: too many drives", arg);
+                default:
+                        command_usage(state, "--drive=%s: wants a directory", arg);
+                }
         case 'k':
                 request->config.expected_keys = number(state, "keys", arg, NUMBER_KEYS);
                 return 0;
@@ -78,7 +93,8 @@ int cmd_create(int argc, char **argv)
                 options,
                 parse,
                 "STORE",
-                "Makes an empty store in the directory STORE, which must be empty or not exist.",
+                "Makes an empty store in the directory STORE, which must be empty or not exist, as "
+                "must every drive.",
                 NULL,
                 NULL,
                 NULL};
@@ -87,12 +103,16 @@ int cmd_create(int argc, char **argv)
         int r, code = COMMAND_FINE;
 
         command_parse(&argp, argc, argv, &request);
+        request.config.drives = (const char *const *)request.drives.paths;
+        request.config.n_drives = request.drives.n;
         r = path_resolve(request.store, &path);
         if (r)
                 return command_error(request.store, "cannot create: %s", strerror(-r));
-        r = create(path, &request.config);
+        code = drive_list_resolve(&request.drives, path);
+        r = code ? 0 : create(path, &request.config);
         if (r)
                 code = command_fail(path, "cannot create", r);
+        drive_list_deinit(&request.drives);
         free(path);
         return code;
 }

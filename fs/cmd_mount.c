@@ -49,6 +49,7 @@ static const char doc[] =
         "  commit=SECONDS       longest time until a change is durable (5)\n"
         "  buckets=N            at creation: buckets of the root map (16)\n"
         "  max_search=N         at creation: slots that a probe looks at (32)\n"
+        "  drive=DIR            at creation: spread it over this directory, too; repeatable\n"
         "and those of FUSE and of mount(8): allow_root, auto_unmount, noexec, nofail ...";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -118,20 +119,18 @@ static int detach_dead(const struct request *request)
 
 static int check_dir(const struct request *request)
 {
+        const struct drive_list *drives = &request->options.drives;
         struct stat st;
+        int code;
 
         if (stat(request->dir, &st))
                 return command_error(request->dir, "cannot mount there: %s", strerror(errno));
         if (!S_ISDIR(st.st_mode))
                 return command_error(request->dir, "cannot mount there: %s", strerror(ENOTDIR));
-        if (path_is_within(request->store, request->dir))
-                return command_error(request->store,
-                                     "lies below %s, its own mount would hide it; nothing changed",
-                                     request->dir);
-        if (path_is_within(request->dir, request->store))
-                return command_error(request->dir, "lies in the store %s; nothing changed",
-                                     request->store);
-        return COMMAND_FINE;
+        code = drive_check_place("store", request->store, request->dir);
+        for (size_t i = 0; i < drives->n && !code; i++)
+                code = drive_check_place("drive", drives->paths[i], request->dir);
+        return code;
 }
 
 static int check_fuse(void)
@@ -159,7 +158,9 @@ static int prepare(struct request *request)
         if (r)
                 return command_error(request->words[1], "cannot mount there: %s", strerror(-r));
         request->options.fs.store_path = request->store;
-        r = detach_dead(request);
+        r = drive_list_resolve(&request->options.drives, request->store);
+        if (!r)
+                r = detach_dead(request);
         if (!r)
                 r = check_dir(request);
         if (!r)

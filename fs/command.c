@@ -168,7 +168,9 @@ int command_fail(const char *path, const char *what, int result)
                 command_error(path, "not a bucketmap store");
                 break;
         case BM_E_NOT_EMPTY_DIR:
-                command_error(path, "not a bucketmap store, and not empty; nothing changed");
+                /* a drive perhaps */
+                command_error(place == problem ? problem : path,
+                              "not a bucketmap store, and not empty; nothing changed");
                 break;
         case BM_E_NEWER_FORMAT:
                 command_error(path, "%s: made by a newer bucketmap: %s", what, place);

@@ -22,6 +22,7 @@ enum {
         WORD_COMMIT,
         WORD_BUCKETS,
         WORD_MAX_SEARCH,
+        WORD_DRIVE,
         WORD_OURS_TO_SET,
         WORD_FUSE,   /* for libfuse or the kernel, as it stands */
         WORD_IGNORED /* means something to mount(8) only */
@@ -41,6 +42,7 @@ static const struct fuse_opt words[] = {
         FUSE_OPT_KEY("commit=", WORD_COMMIT),
         FUSE_OPT_KEY("buckets=", WORD_BUCKETS),
         FUSE_OPT_KEY("max_search=", WORD_MAX_SEARCH),
+        FUSE_OPT_KEY("drive=", WORD_DRIVE),
 
         FUSE_OPT_KEY("fsname=", WORD_OURS_TO_SET),
         FUSE_OPT_KEY("subtype=", WORD_OURS_TO_SET),
@@ -122,6 +124,17 @@ static int take_unlink(struct parse *parse, const char *word)
         return 0;
 }
 
+static int take_drive(struct parse *parse, const char *word)
+{
+        int r = drive_list_add(&parse->options->drives, strchr(word, '=') + 1);
+
+        if (r == -EINVAL)
+                return refuse(parse, word, "wants a directory");
+        if (r == -E2BIG)
+                return refuse(parse, word, "too many drives");
+        return r ? -1 : 0;
+}
+
 /* An unknown word, which may be a known one without its value. */
 static int refuse_unknown(struct parse *parse, const char *word)
 {
@@ -169,6 +182,8 @@ static int take_word(void *ctx, const char *word, int key, struct fuse_args *out
                 return take_number(parse, word, NUMBER_BUCKETS, &options->n_buckets);
         case WORD_MAX_SEARCH:
                 return take_number(parse, word, NUMBER_MAX_SEARCH, &options->max_search);
+        case WORD_DRIVE:
+                return take_drive(parse, word);
         case WORD_OURS_TO_SET:
                 return refuse(parse, word, "is set by bucketmap itself");
         case WORD_FUSE:
@@ -193,6 +208,7 @@ int mount_options_init(struct mount_options *options)
 void mount_options_deinit(struct mount_options *options)
 {
         fuse_opt_free_args(&options->fuse);
+        drive_list_deinit(&options->drives);
 }
 
 int mount_options_add(struct mount_options *options, const char *text)

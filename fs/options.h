@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "drive_list.h"
 #include "fuse_api.h"
 #include "session.h"
 
@@ -15,6 +16,7 @@ struct mount_options {
         unsigned n_buckets;       /* 0: not given */
         unsigned max_search;      /* 0: not given */
         unsigned commit_interval; /* seconds; 0: not given */
+        struct drive_list drives; /* further ones, at creation; else checked */
         struct fuse_args fuse;    /* what libfuse gets */
 };
 

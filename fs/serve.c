@@ -42,6 +42,17 @@ static char *note(const char *stage, const char *dir)
         return asprintf(&text, "%s%s", stage, dir) < 0 ? NULL : text;
 }
 
+/* The store knows more drives than the command line: where they are is seen only now. */
+static int check_drives(const struct service *service)
+{
+        const char *drive;
+        int code = COMMAND_FINE;
+
+        for (unsigned i = 1; !code && (drive = bm_drive_path(service->store, i)); i++)
+                code = drive_check_place("drive", drive, service->dir);
+        return code;
+}
+
 static int open_store(struct service *service, const struct mount_options *options)
 {
         char *mounted = note(NOTE_MOUNTED, service->dir);
@@ -53,6 +64,8 @@ static int open_store(struct service *service, const struct mount_options *optio
         config.n_buckets = options->n_buckets;
         config.max_search = options->max_search;
         config.commit_interval = options->commit_interval;
+        config.drives = (const char *const *)options->drives.paths;
+        config.n_drives = options->drives.n;
         config.read_only = options->fs.read_only;
         config.stamp_times = true;
         config.owner_note = mounted;
@@ -60,7 +73,7 @@ static int open_store(struct service *service, const struct mount_options *optio
         code = acquire_store(service->path, &config, !options->no_create && !options->fs.read_only,
                              &service->store);
         free(mounted);
-        return code;
+        return code ? code : check_drives(service);
 }
 
 /* Tells others that waiting is worth while. */

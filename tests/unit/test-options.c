@@ -80,6 +80,22 @@ static void ours_are_taken(void **state)
         left("");
 }
 
+static void drives_add_up(void **state)
+{
+        char many[BM_DRIVES_MAX * 9 + 1] = "";
+
+        assert_int_equal(take("drive=/a,ro,drive=b\\,c"), 0);
+        assert_int_equal(options.drives.n, 2);
+        assert_string_equal(options.drives.paths[0], "/a");
+        assert_string_equal(options.drives.paths[1], "b,c");
+        left("");
+        refused("drive=", "option 'drive=': wants a directory");
+        refused("drive", "option 'drive': wants a value");
+        for (unsigned i = 0; i < BM_DRIVES_MAX; i++)
+                strcat(many, ",drive=/x");
+        refused(many + 1, "option 'drive=/x': too many drives");
+}
+
 static void the_last_one_wins(void **state)
 {
         assert_int_equal(mount_options_add(&options, "ro,unlink=guard"), 0);
@@ -181,6 +197,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(nothing_given),
                 TEST(ours_are_taken),
+                TEST(drives_add_up),
                 TEST(the_last_one_wins),
                 TEST(fuse_gets_its_own),
                 TEST(words_of_fstab_are_swallowed),
