@@ -55,7 +55,8 @@ static int write_out(struct writer *w, const void *bytes, size_t len)
         int r;
         do
                 r = bm_io_call(w->store->io, pwrite, w->file->fd, bytes, len, w->at);
-        while (r == -ENOSPC && bm_space_draw(w->store, UINT64_C(1) << BM_SEGMENT_LOG2_MIN));
+        while (r == -ENOSPC &&
+               bm_space_draw(w->store, UINT64_C(1) << BM_SEGMENT_LOG2_MIN, BM_SPACE_ALL));
         if (r == 0)
                 w->at += len;
         return r;
@@ -342,7 +343,8 @@ static int make_file(struct writer *w)
                 r = bm_drives_make(&store->drives, BM_SEGMENT_INDEX, BM_SEGMENT_HEADER,
                                    w->manifest.generation, store->log.epoch,
                                    atomic_load(&store->syncer.durable), &w->file);
-        } while (r == -ENOSPC && bm_space_draw(store, UINT64_C(1) << BM_SEGMENT_LOG2_MIN));
+        } while (r == -ENOSPC &&
+                 bm_space_draw(store, UINT64_C(1) << BM_SEGMENT_LOG2_MIN, BM_SPACE_ALL));
         w->at = BM_SEGMENT_HEADER;
         return r;
 }

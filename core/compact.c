@@ -31,13 +31,14 @@ static int cold_room(struct bm_store *store, uint32_t len)
         if (cold)
                 atomic_store(&cold->state, BM_SEGMENT_SEALED);
         store->cold = NULL;
-        uint64_t size = bm_space_segment_size(store);
+        uint64_t size;
         int r;
         do {
+                size = bm_space_segment_size(store);
                 r = bm_drives_make(&store->drives, BM_SEGMENT_COLD, size, store->next_cold,
                                    store->log.epoch, atomic_load(&store->syncer.durable),
                                    &store->cold);
-        } while (r == -ENOSPC && bm_space_draw(store, size));
+        } while (r == -ENOSPC && bm_space_draw(store, size, BM_SPACE_COLD));
         if (r < 0) {
                 store->cold = NULL;
                 return r;
@@ -116,6 +117,7 @@ static int move_slot(struct compaction *c, struct bm_target *t, struct bm_place 
         slot->offset = where.offset;
         slot->length = where.length;
         bm_index_set(&t->bucket->index, place, slot);
+        atomic_fetch_add(&store->manifests.records_since, 1);
         bm_segment_count_put(where.segment, copy->version);
         bm_segment_add_live(where.segment, where.length);
         bm_segment_drop_live(from, old_length);

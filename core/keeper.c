@@ -191,9 +191,7 @@ static void *preparer_thread(void *ctx)
                 store->preparer_wanted = false;
                 pthread_mutex_unlock(&store->preparer_lock);
                 /* without room this is the writer's to meet, and to report */
-                atomic_store(&store->log.segment_size, bm_space_segment_size(store));
-                (void)bm_log_prepare(&store->log, bm_pos_number(bm_log_tail(&store->log)),
-                                     atomic_load(&store->syncer.durable));
+                (void)bm_space_prepare(store, bm_pos_number(bm_log_tail(&store->log)));
                 bm_keeper_wake(store);
                 pthread_mutex_lock(&store->preparer_lock);
         }

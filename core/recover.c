@@ -143,12 +143,13 @@ static struct bm_segment *log_segment(struct bm_store *store, uint64_t number)
 static int start_log(struct bm_store *store, uint64_t number, uint64_t durable,
                      struct bm_segment **segment)
 {
-        atomic_store(&store->log.segment_size, bm_space_segment_size(store));
         for (;;) {
+                atomic_store(&store->log.segment_size, bm_space_segment_size(store));
                 int r = bm_drives_make(&store->drives, BM_SEGMENT_LOG,
                                        atomic_load(&store->log.segment_size), number,
                                        store->log.epoch, durable, segment);
-                if (r != -ENOSPC || !bm_space_draw(store, atomic_load(&store->log.segment_size)))
+                if (r != -ENOSPC ||
+                    !bm_space_draw(store, atomic_load(&store->log.segment_size), BM_SPACE_ALL))
                         return r;
         }
 }

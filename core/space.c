@@ -10,16 +10,18 @@
 
 enum {
         SEGMENTS_WANTED = 32, /* so many make up what lives */
-        RESERVE_SEGMENTS = 4, /* two of the log, a cold one, and a checkpoint */
+        RESERVE_SEGMENTS = 4, /* two of the log, a cold one, and what a checkpoint's tables take */
 };
 
-uint64_t bm_space_segment_size(struct bm_store *store)
+static const uint64_t smallest = UINT64_C(1) << BM_SEGMENT_LOG2_MIN;
+
+/* What suits the amount that lives, however full the disk is. */
+static uint64_t wanted_size(struct bm_store *store)
 {
         uint64_t bytes = atomic_load(&store->live_bytes);
         if (store->disk_bytes && bytes > store->disk_bytes)
                 bytes = store->disk_bytes;
         bytes /= SEGMENTS_WANTED;
-        uint64_t smallest = UINT64_C(1) << BM_SEGMENT_LOG2_MIN;
         if (bytes <= smallest)
                 return smallest;
         /* to the nearer power of two */
@@ -28,11 +30,51 @@ uint64_t bm_space_segment_size(struct bm_store *store)
         return UINT64_C(1) << (log2 < max ? log2 : max);
 }
 
-bool bm_space_draw(struct bm_store *store, uint64_t need)
+/* An upper bound of what the next checkpoint writes: a record changes a block at most. */
+static uint64_t checkpoint_bytes(struct bm_store *store)
+{
+        uint64_t records = atomic_load(&store->manifests.records_since);
+        uint64_t index = atomic_load(&store->index_stats.bytes);
+        return records < index / BM_BLOCK_BYTES_MAX ? records * BM_BLOCK_BYTES_MAX : index;
+}
+
+/* Locked. What is left of the reserve must still pay for several segments. */
+static uint64_t affordable_size(struct bm_store *store)
+{
+        uint64_t size = wanted_size(store);
+        while (size > smallest && size * RESERVE_SEGMENTS > store->reserved)
+                size /= 2;
+        return size;
+}
+
+uint64_t bm_space_segment_size(struct bm_store *store)
+{
+        pthread_mutex_lock(&store->reserve_lock);
+        uint64_t size = affordable_size(store);
+        pthread_mutex_unlock(&store->reserve_lock);
+        return size;
+}
+
+/* Locked. What the others need, which frees space, where this one only takes some. */
+static uint64_t kept_for_others(struct bm_store *store, enum bm_space_use use)
+{
+        switch (use) {
+        case BM_SPACE_LOG:
+                return 2 * affordable_size(store) + checkpoint_bytes(store);
+        case BM_SPACE_COLD:
+                return affordable_size(store) + checkpoint_bytes(store);
+        case BM_SPACE_ALL:
+                break;
+        }
+        return 0;
+}
+
+bool bm_space_draw(struct bm_store *store, uint64_t need, enum bm_space_use use)
 {
         bool ok = false;
         pthread_mutex_lock(&store->reserve_lock);
-        if (store->reserved >= need &&
+        uint64_t kept = kept_for_others(store, use);
+        if (store->reserved >= kept && store->reserved - kept >= need &&
             bm_io_call(store->io, truncate, store->reserve_fd, store->reserved - need) == 0) {
                 store->reserved -= need;
                 atomic_store(&store->log.restricted, true);
@@ -42,22 +84,48 @@ bool bm_space_draw(struct bm_store *store, uint64_t need)
         return ok;
 }
 
+/* Locked. As much of it as the disk has room for. */
+static void fill_up(struct bm_store *store, uint64_t want)
+{
+        uint64_t step = want - store->reserved;
+        while (store->reserved < want) {
+                step = bm_min_u64(step, want - store->reserved);
+                if (bm_io_call(store->io, allocate, store->reserve_fd, store->reserved, step) == 0)
+                        store->reserved += step;
+                else if (step > smallest)
+                        step = bm_max_u64(step / 2, smallest);
+                else
+                        break;
+        }
+}
+
+/* Locked. */
+static void cut_to(struct bm_store *store, uint64_t want)
+{
+        if (store->reserved > want && bm_io_call(store->io, truncate, store->reserve_fd, want) == 0)
+                store->reserved = want;
+}
+
 bool bm_space_refill(struct bm_store *store)
 {
-        uint64_t want = RESERVE_SEGMENTS * atomic_load(&store->log.segment_size);
+        uint64_t segments = RESERVE_SEGMENTS * wanted_size(store);
         bool whole;
         pthread_mutex_lock(&store->reserve_lock);
-        if (store->reserved > want && /* what lives has shrunk */
-            bm_io_call(store->io, truncate, store->reserve_fd, want) == 0)
-                store->reserved = want;
-        if (store->reserved < want && bm_io_call(store->io, allocate, store->reserve_fd,
-                                                 store->reserved, want - store->reserved) == 0)
-                store->reserved = want;
+        uint64_t want = segments + checkpoint_bytes(store);
+        /* what lives has shrunk; what a checkpoint took off comes back with the next records */
+        cut_to(store, segments + atomic_load(&store->index_stats.bytes));
+        fill_up(store, want);
         whole = store->reserved >= want;
-        if (whole)
-                atomic_store(&store->log.restricted, false);
+        atomic_store(&store->log.restricted, !whole);
         pthread_mutex_unlock(&store->reserve_lock);
         return whole;
+}
+
+void bm_space_settle(struct bm_store *store)
+{
+        pthread_mutex_lock(&store->reserve_lock);
+        cut_to(store, RESERVE_SEGMENTS * wanted_size(store));
+        pthread_mutex_unlock(&store->reserve_lock);
 }
 
 static int prepare(struct bm_store *store, uint64_t capacity)
@@ -66,19 +134,23 @@ static int prepare(struct bm_store *store, uint64_t capacity)
         return bm_log_prepare(&store->log, capacity, atomic_load(&store->syncer.durable));
 }
 
+int bm_space_prepare(struct bm_store *store, uint64_t capacity)
+{
+        /* the reserve comes first: it is the larger, the more has changed */
+        return bm_space_refill(store) ? prepare(store, capacity) : -ENOSPC;
+}
+
 int bm_space_grow(struct bm_store *store, uint64_t capacity, bool privileged)
 {
         for (;;) {
-                int r = -ENOSPC;
-                if (privileged || !atomic_load(&store->log.restricted))
-                        r = prepare(store, capacity);
-                else if (bm_space_refill(store))
-                        r = 0; /* the active segment may well have room */
+                int r = privileged ? prepare(store, capacity) : bm_space_prepare(store, capacity);
                 if (r != -ENOSPC)
                         return r;
-                if (privileged && bm_space_draw(store, atomic_load(&store->log.segment_size)))
+                uint64_t size = atomic_load(&store->log.segment_size);
+                if ((privileged && bm_space_draw(store, size, BM_SPACE_LOG)) ||
+                    bm_keeper_win_space(store))
                         continue;
-                if (!bm_keeper_win_space(store))
+                if (!privileged || !bm_space_draw(store, size, BM_SPACE_ALL))
                         return -ENOSPC;
         }
 }

@@ -300,6 +300,8 @@ int bm_close(struct bm_store *store)
                         atomic_store(&store->cold->state, BM_SEGMENT_SEALED);
                 if (r == 0)
                         r = bm_checkpoint_write(store, true);
+                if (r == 0)
+                        bm_space_settle(store);
                 (void)bm_io_call(store->io, truncate, store->lock_fd, 0);
         }
         store_free(store);

@@ -91,3 +91,44 @@ all_whole() {
         [ $((before - after)) -gt 15000 ]
         [ $((before - after)) -lt 30000 ]
 }
+
+# Files of $1 bytes until one does not fit.
+fill_with_small() {
+        run_cmd python3 -c '
+import os, sys
+value = os.urandom(int(sys.argv[2]))
+try:
+    for i in range(1000000):
+        with open(f"{sys.argv[1]}/small{i}", "wb", buffering=0) as file:
+            file.write(value)
+except OSError as error:
+    print(error.strerror)
+' "$MNT" "$1"
+        assert_output "No space left on device"
+}
+
+@test "small files to the brim: closed, opened, deleted from, killed, opened, emptied" {
+        require_command python3
+        local size
+        for size in 100 3000; do
+                echo keep >"$MNT/keep"
+                fill_with_small "$size"
+                umount_store
+                check_store
+                mount_store
+                run_cmd find "$MNT" -name 'small1*' -delete
+                kill_daemon
+                mount_store
+                run_cmd cat "$MNT/keep"
+                assert_output keep
+                run_cmd find "$MNT" -name 'small*' -delete
+                remount_store
+                # what was freed can be had again
+                head -c 20000000 /dev/urandom >"$SCRATCH/large"
+                run_cmd cp "$SCRATCH/large" "$MNT/large"
+                run_cmd cmp "$SCRATCH/large" "$MNT/large"
+                run_cmd rm "$MNT/large"
+        done
+        umount_store
+        check_store
+}
