@@ -340,8 +340,8 @@ struct renaming {
 /* Locked. Whether map MAP_ID would come to lie within itself under TO. */
 static bool is_within(struct bm_store *store, uint64_t map_id, const struct bm_map *to)
 {
-        uint64_t id = to->id;
-        while (id != 0 && id != BM_MAP_ROOT && id != BM_MAP_TOP) {
+        uint64_t id = to->id, steps = bm_maps_n(&store->maps);
+        while (steps-- > 0 && id != 0 && id != BM_MAP_ROOT && id != BM_MAP_TOP) {
                 if (id == map_id)
                         return true;
                 id = bm_maps_parent(&store->maps, id);

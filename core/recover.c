@@ -402,18 +402,49 @@ static int begin_crashed(struct bm_store *store)
         return begin_after(store, &rp);
 }
 
+/* Segment files that a killed process had not come to write a header to. */
+struct unfinished {
+        struct bm_store *store;
+        struct {
+                unsigned drive;
+                uint32_t file_id;
+        } list[64]; /* more than these the next open removes */
+        size_t n;
+};
+
 /* A segment that cannot be opened matters only if something refers to it;
  * loading the tables says so. */
 static void note_bad_segment(void *ctx, unsigned drive, uint32_t file_id, int result)
 {
-        struct bm_store *store = ctx;
+        struct unfinished *u = ctx;
+        struct bm_store *store = u->store;
+        if (result == BM_E_NOT_FOUND) {
+                if (u->n == bm_array_size(u->list))
+                        return;
+                u->list[u->n].drive = drive;
+                u->list[u->n++].file_id = file_id;
+                return;
+        }
+        if (result != BM_E_MISMATCH)
+                store->lost_segment = true; /* for all that a rebuild would know */
         bm_store_log(store, BM_LOG_WARNING, "segment %08" PRIx32 " on %s is left out: %s", file_id,
                      store->drives.drives[drive].path, bm_strerror(result));
+}
+
+static void remove_unfinished(const struct unfinished *u)
+{
+        struct bm_drives *d = &u->store->drives;
+        for (size_t i = 0; i < u->n; i++) {
+                char name[BM_SEGMENT_NAME];
+                bm_segment_name(u->list[i].file_id, name);
+                (void)bm_io_call(d->io, unlink_at, d->drives[u->list[i].drive].segments, name);
+        }
 }
 
 int bm_recover(struct bm_store *store)
 {
         struct manifests_read mr = {.n = 0};
+        struct unfinished unfinished = {.store = store};
         int flags = store->read_only ? O_RDONLY : O_RDWR;
         store->manifests.fd = bm_io_call(store->io, open_at, store->drives.drives[0].dir,
                                          BM_FILE_MANIFEST, flags, 0);
@@ -425,7 +456,8 @@ int bm_recover(struct bm_store *store)
                 return store->manifests.fd;
         int r = read_manifests(store, &mr);
         if (r == 0)
-                r = bm_drives_scan(&store->drives, !store->read_only, note_bad_segment, store);
+                r = bm_drives_scan(&store->drives, !store->read_only, note_bad_segment,
+                                   &unfinished);
         if (r < 0)
                 return r;
         if (!mr.any_bytes && store->drives.highest_file_id == 0)
@@ -445,5 +477,8 @@ int bm_recover(struct bm_store *store)
                                            .next_map = m->next_map,
                                            .next_data = m->next_data});
         store->next_cold = m->next_segment;
-        return m->clean ? begin_clean(store) : begin_crashed(store);
+        r = m->clean ? begin_clean(store) : begin_crashed(store);
+        if (r == 0 && !store->read_only)
+                remove_unfinished(&unfinished);
+        return r;
 }

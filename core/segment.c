@@ -107,6 +107,8 @@ static int read_existing(struct bm_segment *s, uint32_t file_id, bool writable)
         int r = bm_io_call(s->io, stat, s->fd, &file);
         if (r < 0)
                 return r;
+        if (file.size_bytes == 0)
+                return BM_E_NOT_FOUND;
         if (file.size_bytes < BM_SEGMENT_HEADER)
                 return BM_E_DAMAGED;
         r = bm_io_call(s->io, pread, s->fd, header, sizeof(header), 0);

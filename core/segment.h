@@ -67,7 +67,7 @@ int bm_segment_parse_name(const char *name, uint32_t *file_id);
 int bm_segment_make(const struct bm_io *io, int dir, const struct bm_segment_header *header,
                     uint64_t size, struct bm_segment **segmentp);
 
-/* Opens and maps one that is there. BM_E_NOT_FOUND: a wiped header;
+/* Opens and maps one that is there. BM_E_NOT_FOUND: none yet, or a wiped header;
  * BM_E_DAMAGED: no valid header, or a size that it does not claim. */
 int bm_segment_open(const struct bm_io *io, int dir, uint32_t file_id, bool writable,
                     struct bm_segment **segmentp);

@@ -100,6 +100,35 @@ static void a_missing_segment_is_damage(void **state)
         assert_non_null(strstr(bm_last_problem(), "missing"));
 }
 
+/* What a kill left of a segment in the making is no use to anybody. */
+static void unfinished_segments_are_removed(void **state)
+{
+        struct fixture *f = *state;
+        static const char *const names[] = {"00000abc", "00000abd"};
+        struct bm_store *store;
+        char path[160];
+        put_text(f, "a", "1");
+        fixture_kill(f);
+        for (unsigned i = 0; i < 2; i++) { /* one empty, one all zeros */
+                snprintf(path, sizeof(path), "%s/segments/%s", f->path, names[i]);
+                int fd = open(path, O_CREAT | O_WRONLY, 0600);
+                assert_true(fd >= 0);
+                assert_int_equal(ftruncate(fd, i * 300000), 0);
+                close(fd);
+        }
+        f->config.read_only = true;
+        assert_int_equal(bm_open(f->path, &f->config, &store), 0);
+        assert_int_equal(bm_close(store), 0);
+        assert_int_equal(access(path, F_OK), 0);
+        f->config.read_only = false;
+        fixture_open(f);
+        for (unsigned i = 0; i < 2; i++) {
+                snprintf(path, sizeof(path), "%s/segments/%s", f->path, names[i]);
+                assert_int_equal(access(path, F_OK), -1);
+        }
+        assert_text(f, "a", "1");
+}
+
 /* Power may fail at any time after a checkpoint: it covers nothing that a
  * sync did not. */
 static void a_checkpoint_covers_only_what_is_durable(void **state)
@@ -199,6 +228,7 @@ int main(void)
                 test_in_store(a_clean_flag_of_before_is_not_believed),
                 test_in_store(the_older_manifest_serves_where_the_newest_is_damaged),
                 test_in_store(a_missing_segment_is_damage),
+                test_in_store(unfinished_segments_are_removed),
                 test_in_store(a_checkpoint_covers_only_what_is_durable),
                 test_in_store(a_clean_close_covers_only_what_is_durable),
                 test_in_store(a_torn_tail_is_cut),
