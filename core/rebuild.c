@@ -204,45 +204,73 @@ static int adopt_maps(struct bm_store *store)
         return r;
 }
 
-/* A log segment that is not the last one ends in a seal, or lost its end. */
-static int check_sealed(struct rebuild *rb, const struct bm_segment *s, bool sealed)
+/*
+ * A copy that compaction made of what the log lost again: no manifest can have
+ * named it, for each syncs the log first, so what it is a copy of still
+ * stands where it was. From there on the segment is not used.
+ */
+static void cut_cold(struct rebuild *rb, struct bm_segment *s)
 {
-        if (sealed || s->header.kind != BM_SEGMENT_LOG ||
-            s->header.number >= bm_pos_number(rb->replay->end))
-                return 0;
-        bm_problem_set("log segment number %" PRIu64 " is damaged at byte %" PRIu64,
-                       s->header.number, atomic_load(&s->used));
-        return BM_E_DAMAGED;
+        uint64_t used = atomic_load(&s->used), at = BM_SEGMENT_HEADER;
+        struct bm_record r;
+        while (at < used && bm_segment_record(s, at, &r) == 0 && r.version <= rb->replay->end)
+                at += r.length;
+        atomic_store(&s->used, at);
 }
 
-/* Measures all, and where the log ended: behind what is whole in the highest
- * segment that was written to (the next may have been made already). */
+/*
+ * Where the log ended: behind what is whole in the first segment without a
+ * seal. Later ones were made ahead, or lost what led to them in a power cut;
+ * they are left out, unless something says that more was durable.
+ */
+static int find_end(struct rebuild *rb, const bool *sealed)
+{
+        struct bm_replay *replay = rb->replay;
+        size_t n_log = 0, last = 0;
+        while (n_log < rb->n && rb->list[n_log]->header.kind == BM_SEGMENT_LOG)
+                n_log++;
+        while (last + 1 < n_log && sealed[last])
+                last++;
+        if (n_log == 0) {
+                bm_problem_set("no manifest and no log");
+                return BM_E_DAMAGED;
+        }
+        replay->end = bm_pos(rb->list[last]->header.number, atomic_load(&rb->list[last]->used));
+        memmove(rb->list + last + 1, rb->list + n_log, (rb->n - n_log) * sizeof(*rb->list));
+        rb->n -= n_log - last - 1;
+        int r = bm_replay_look_beyond(rb->store, replay);
+        if (r == 0 && replay->end < replay->durable) {
+                bm_problem_set("log segment number %" PRIu64 " is damaged at byte %" PRIu64,
+                               bm_pos_number(replay->end), bm_pos_offset(replay->end));
+                r = BM_E_DAMAGED;
+        }
+        return r;
+}
+
+/* The data segments in order, and how much of each counts. */
 static int collect(struct rebuild *rb)
 {
-        bool sealed, *all_sealed = NULL;
+        bool *sealed = NULL;
         size_t n, kept = 0;
         int r = bm_drives_list(&rb->store->drives, &rb->list, &n);
-        if (r == 0 && !(all_sealed = calloc(n + 1, sizeof(*all_sealed))))
+        if (r == 0 && !(sealed = calloc(n + 1, sizeof(*sealed))))
                 r = -ENOMEM;
         for (size_t i = 0; i < n && r == 0; i++) {
-                struct bm_segment *s = rb->list[i];
-                if (s->header.kind == BM_SEGMENT_INDEX)
-                        continue;
-                measure(s, &sealed);
-                uint64_t used = atomic_load(&s->used);
-                uint64_t end = bm_pos(s->header.number, used);
-                if (s->header.kind == BM_SEGMENT_LOG && end > rb->replay->end &&
-                    (used > BM_SEGMENT_HEADER || rb->replay->end == 0))
-                        rb->replay->end = end;
-                all_sealed[kept] = sealed;
-                rb->list[kept++] = s;
+                if (rb->list[i]->header.kind != BM_SEGMENT_INDEX)
+                        rb->list[kept++] = rb->list[i];
         }
         rb->n = kept;
+        if (r == 0 && kept > 0)
+                qsort(rb->list, kept, sizeof(struct bm_segment *), compare_segments);
         for (size_t i = 0; i < kept && r == 0; i++)
-                r = check_sealed(rb, rb->list[i], all_sealed[i]);
-        free(all_sealed);
+                measure(rb->list[i], &sealed[i]);
         if (r == 0)
-                qsort(rb->list, rb->n, sizeof(struct bm_segment *), compare_segments);
+                r = find_end(rb, sealed);
+        for (size_t i = 0; i < rb->n && r == 0; i++) {
+                if (rb->list[i]->header.kind == BM_SEGMENT_COLD)
+                        cut_cold(rb, rb->list[i]);
+        }
+        free(sealed);
         return r;
 }
 
@@ -250,10 +278,6 @@ int bm_rebuild(struct bm_store *store, struct bm_replay *replay)
 {
         struct rebuild rb = {.store = store, .replay = replay};
         int r = collect(&rb);
-        if (r == 0 && replay->end == 0) {
-                bm_problem_set("no manifest and no log");
-                r = BM_E_DAMAGED;
-        }
         if (r == 0)
                 r = walk(&rb, take_maps);
         if (r == 0)

@@ -129,6 +129,31 @@ static void set_ids(struct bm_store *store, const struct bm_replay *rp)
         atomic_store(&store->next_data, rp->next_data);
 }
 
+/*
+ * Copies that compaction added behind what the manifest knows, perhaps of what
+ * the log lost: once the log is longer than it was then, a rebuild could take
+ * them for newer than they are.
+ */
+static int wipe_behind_cold(struct bm_store *store)
+{
+        static const uint8_t zeros[BM_UNIT];
+        for (uint32_t id = 1; id <= store->drives.highest_file_id; id++) {
+                struct bm_segment *s = bm_drives_segment(&store->drives, id);
+                if (!s || s->header.kind != BM_SEGMENT_COLD)
+                        continue;
+                uint64_t used = atomic_load(&s->used);
+                if (!bm_range_ok(used, BM_UNIT, s->size) ||
+                    memcmp(s->base + used, zeros, BM_UNIT) == 0)
+                        continue;
+                int r = bm_io_call(s->io, pwrite, s->fd, zeros, BM_UNIT, used);
+                if (r == 0)
+                        r = bm_io_call(s->io, sync_data, s->fd);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 static struct bm_segment *log_segment(struct bm_store *store, uint64_t number)
 {
         for (uint32_t id = 1; id <= store->drives.highest_file_id; id++) {
@@ -312,6 +337,8 @@ static int begin_after(struct bm_store *store, const struct bm_replay *rp)
         if (r == 0)
                 r = remove_later(store, rp->end);
         if (r == 0)
+                r = wipe_behind_cold(store);
+        if (r == 0)
                 r = start_log(store, bm_pos_number(rp->end) + 1, rp->end, &segment);
         if (r == 0)
                 r = seal_at(store, rp->end, segment);
@@ -349,12 +376,12 @@ static void raise_numbers(struct bm_store *store)
         }
 }
 
-static int begin_rebuilt(struct bm_store *store)
+static int begin_rebuilt(struct bm_store *store, uint64_t generation)
 {
         struct bm_replay rp = {.next_record = 2, .next_map = BM_MAP_FIRST, .next_data = 1};
         bm_store_log(store, BM_LOG_WARNING,
                      "%s: no usable manifest; making the index from all records", store->path);
-        store->manifests.newest = (struct bm_manifest){.generation = 1};
+        store->manifests.newest = (struct bm_manifest){.generation = generation};
         store->next_cold = 1;
         store->log.epoch = 1;
         raise_numbers(store);
@@ -368,7 +395,9 @@ static int begin_rebuilt(struct bm_store *store)
         r = bm_recount(store);
         if (r != 0 || store->read_only)
                 return r;
-        return begin_after(store, &rp);
+        r = begin_after(store, &rp);
+        /* the other place holds what could not be used */
+        return r == 0 && store->manifests.checkpoints ? bm_checkpoint_unclean(store) : r;
 }
 
 static int begin_crashed(struct bm_store *store)
@@ -465,7 +494,7 @@ int bm_recover(struct bm_store *store)
         r = load_newest(store, &mr);
         /* with a file that is gone, keys would be gone without a word */
         if (r == BM_E_DAMAGED && !store->lost_segment)
-                return begin_rebuilt(store);
+                return begin_rebuilt(store, mr.n ? mr.list[0].generation : 1);
         if (r == 0 && !store->read_only)
                 r = bm_checkpoint_settle(store);
         if (r == 0)

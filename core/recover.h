@@ -39,6 +39,10 @@ int bm_replay(struct bm_store *store, uint64_t from, struct bm_replay *replay);
  * set, where the log has a hole. */
 int bm_rebuild(struct bm_store *store, struct bm_replay *replay);
 
+/* Raises replay->durable to the highest position, from replay->end on, that a
+ * record or header claims to be durable. */
+int bm_replay_look_beyond(struct bm_store *store, struct bm_replay *replay);
+
 /* For both: ids that were given out must not be given out again; and what a
  * record does, in an index that grows as needed. */
 void bm_replay_note_ids(struct bm_replay *replay, const struct bm_record *record);

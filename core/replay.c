@@ -272,6 +272,16 @@ static void look_beyond(struct reader *rd)
         }
 }
 
+int bm_replay_look_beyond(struct bm_store *store, struct bm_replay *replay)
+{
+        struct reader rd = {.store = store, .replay = replay};
+        int r = bm_drives_each(&store->drives, collect_log, &rd);
+        if (r == 0)
+                look_beyond(&rd);
+        free(rd.by_number);
+        return r;
+}
+
 int bm_replay(struct bm_store *store, uint64_t from, struct bm_replay *replay)
 {
         struct reader rd = {.store = store, .replay = replay};

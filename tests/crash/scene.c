@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include "bucketmap.h"
+#include "format.h"
 #include "io_record.h"
+#include "superblock.h"
 
 enum { DEPTH_MAX = 3 };
 
@@ -239,6 +241,31 @@ static void report(struct explorer *x)
 
 static void explore(struct explorer *x, struct scene *s, unsigned n_cuts);
 
+/* Bits of the newest manifest rot, or of both: then all records make the index anew. */
+static void damage_manifests(struct disk *disk, bool both, uint64_t luck)
+{
+        struct disk_file *f = NULL;
+        uint64_t newest = 0;
+        unsigned place = 0;
+        for (size_t i = 0; i < disk->dirs[0].n_names; i++) {
+                if (strcmp(disk->dirs[0].names[i].name, BM_FILE_MANIFEST) == 0)
+                        f = &disk->files[disk->dirs[0].names[i].file];
+        }
+        for (unsigned i = 0; f && i < 2; i++) {
+                struct bm_manifest m;
+                if (f->held >= (i + 1) * BM_MANIFEST_ROOT &&
+                    bm_manifest_decode(&m, f->bytes + (size_t)i * BM_MANIFEST_ROOT) == 0 &&
+                    m.generation > newest) {
+                        newest = m.generation;
+                        place = i;
+                }
+        }
+        for (unsigned i = 0; newest && i < 2; i++) {
+                if (both || i == place)
+                        f->bytes[i * BM_MANIFEST_ROOT + luck % 200] ^= 1u << luck / 256 % 8;
+        }
+}
+
 /* One state of DISK, which is scene S after CUT events. */
 static void one_state(struct explorer *x, const struct scene *s, const struct disk *disk,
                       size_t cut)
@@ -254,8 +281,14 @@ static void one_state(struct explorer *x, const struct scene *s, const struct di
         disk_clone(&visible, disk);
         disk_cut(&visible, killed ? CUT_KEEP : style, rnd(&x->rng));
         bounds_at(&s->history, cut, killed, &b);
-        snprintf(x->trail + trail, sizeof(x->trail) - trail, " %zu/%zu %s", cut, s->trace.n,
-                 killed ? "killed" : names[style]);
+        unsigned rot = killed ? 0 : (unsigned)rnd_below(&x->rng, 20);
+        if (rot == 1 || rot == 2)
+                damage_manifests(&visible, rot == 2, rnd(&x->rng));
+        snprintf(x->trail + trail, sizeof(x->trail) - trail, " %zu/%zu %s%s", cut, s->trace.n,
+                 killed ? "killed" : names[style],
+                 rot == 1   ? " manifest lost"
+                 : rot == 2 ? " manifests lost"
+                            : "");
         if (is_new(&x->seen, disk_hash(&visible)) || deeper) {
                 x->n_states++;
                 unsigned n_ops = deeper ? (unsigned)rnd_below(&x->rng, 30) : 0;
