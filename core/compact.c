@@ -219,17 +219,41 @@ static int holds_older_dead(void *ctx, struct bm_segment *s)
                atomic_load(&s->n_puts) > atomic_load(&s->n_live);
 }
 
+/* A record that was removed and is still open counts as alive where it stands,
+ * and yet must stay dead by its key once it is closed. */
+static int is_orphan(struct bm_store *store, uint64_t record_id, bool *orphan)
+{
+        struct bm_read_lock lock;
+        struct bm_target t;
+        struct bm_found found;
+        uint8_t key[8];
+        bm_store_le64(key, record_id);
+        int r = bm_target_init(&t, store->orphans, key, sizeof(key));
+        if (r < 0)
+                return r;
+        bm_read_lock(&lock, &t, NULL);
+        r = bm_target_find(&t, &found);
+        *orphan = r == 0 && found.there;
+        bm_read_unlock(&lock);
+        return r;
+}
+
 /* A tombstone goes only when no segment that still has a file could hold what it hides. */
 static int compact_tombstone(struct compaction *c, const struct bm_record *record, uint32_t at)
 {
         struct older o = {.victim = c->victim, .version = version_at(c->victim, record, at)};
         struct bm_record copy = *record;
         struct bm_location where;
-        if (record->map_id == BM_MAP_ORPHANS ||
-            bm_drives_each(&c->store->drives, holds_older_dead, &o) == 0)
+        bool orphan = false;
+        if (record->map_id == BM_MAP_ORPHANS)
+                return 0;
+        int r = is_orphan(c->store, record->record_id, &orphan);
+        if (r < 0)
+                return r;
+        if (!orphan && bm_drives_each(&c->store->drives, holds_older_dead, &o) == 0)
                 return 0;
         copy.version = o.version;
-        int r = cold_append(c->store, &copy, &where);
+        r = cold_append(c->store, &copy, &where);
         if (r < 0)
                 return r;
         where.segment->kept_bytes += where.length;

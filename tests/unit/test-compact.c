@@ -147,20 +147,32 @@ static uint64_t kept_bytes(struct fixture *f)
         return kept;
 }
 
+/* Removes keys that are still open. */
+static void orphan(struct fixture *f, unsigned from, unsigned to, unsigned step)
+{
+        char key[16];
+        for (unsigned i = from; i < to; i += step) {
+                struct bm_ref ref = {.map = f->root, .key = key, .key_len = key_of(i, key)};
+                assert_int_equal(bm_remove(&ref, &(struct bm_remove_args){.orphan = true}), 0);
+        }
+}
+
 /*
  * The tombstones' segment is emptied first, while what they hide still stands
  * in older ones: they are kept, and without any manifest nothing comes back.
  */
-static void tombstones_stay_as_long_as_something_older_is_dead(void **state)
+static void tombstones_stay(struct fixture *f, void (*remove)(struct fixture *f, unsigned from,
+                                                              unsigned to, unsigned step))
 {
-        struct fixture *f = *state;
         char key[16];
         bool done;
         fill(f, 0, KEYS, 'a'); /* the older segments: nearly all of it lives */
-        fill(f, KEYS, KEYS + 120, 'b');
-        empty(f, 0, KEYS, 40); /* the tombstones, among what dies next */
+        fixture_kill(f);       /* the next segment begins here, */
+        fixture_open(f);
+        fill(f, KEYS, KEYS + 50, 'b'); /* and has all the tombstones */
+        remove(f, 0, KEYS, 40);        /* the tombstones, among what dies next */
         for (int i = 0; i < 5; i++)
-                fill(f, KEYS, KEYS + 120, (char)('c' + i));
+                fill(f, KEYS, KEYS + 50, (char)('c' + i));
         assert_int_equal(bm_compact_one(f->store, 2, &done), 0);
         assert_true(done);
         while (done)
@@ -171,14 +183,26 @@ static void tombstones_stay_as_long_as_something_older_is_dead(void **state)
         fixture_kill(f);
         wipe_manifests(f);
         fixture_open(f);
+        assert_int_equal(bm_checkpoint(f->store), 0); /* over the other wiped one */
         for (unsigned i = 0; i < KEYS; i++) {
                 struct bm_view view;
                 int r = bm_read_value(f->root, key, key_of(i, key), &view);
                 assert_int_equal(r, i % 40 == 0 ? BM_E_NOT_FOUND : 0);
                 bm_view_release(&view);
         }
-        assert_filled(f, KEYS, KEYS + 120, 'c' + 4);
+        assert_filled(f, KEYS, KEYS + 50, 'c' + 4);
         assert_sound(f);
+}
+
+static void tombstones_stay_as_long_as_something_older_is_dead(void **state)
+{
+        tombstones_stay(*state, empty);
+}
+
+/* What is open counts as alive, and dies with the process. */
+static void tombstones_stay_as_long_as_something_is_open(void **state)
+{
+        tombstones_stay(*state, orphan);
 }
 
 /* In the end nothing is left of what was deleted. */
@@ -221,6 +245,7 @@ static void counts_are_moved_with_their_records(void **state)
         fixture_kill(f);
         wipe_manifests(f);
         fixture_open(f);
+        assert_int_equal(bm_checkpoint(f->store), 0); /* over the other wiped one */
         assert_filled(f, 0, KEYS, 'a');
         assert_sound(f);
 }
@@ -255,6 +280,7 @@ int main(void)
                 test_in_store(a_view_outlives_its_segment),
                 test_in_store(an_orphan_is_moved_too),
                 test_in_store(tombstones_stay_as_long_as_something_older_is_dead),
+                test_in_store(tombstones_stay_as_long_as_something_is_open),
                 test_in_store(deleting_all_leaves_next_to_nothing),
                 test_in_store(counts_are_moved_with_their_records),
                 test_in_store(damage_stops_nothing_else),
