@@ -12,12 +12,11 @@
 
 #include "command.h"
 #include "daemon.h"
+#include "dead_mount.h"
 #include "log.h"
-#include "mountinfo.h"
 #include "options.h"
 #include "path.h"
 #include "serve.h"
-#include "unmount.h"
 
 #define FUSE_DEVICE "/dev/fuse"
 
@@ -84,39 +83,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         }
 }
 
-/* Takes away mounts of this same store whose daemon died; another's is not ours to touch. */
-static int detach_dead(const struct request *request)
-{
-        for (;;) {
-                char why[UNMOUNT_WHY_SIZE];
-                struct mount_table table;
-                const struct mount *mount;
-                bool same = false, dead;
-                int r = mount_table_load(&table);
-
-                if (r)
-                        return command_error(request->dir, "cannot tell what is mounted: %s",
-                                             strerror(-r));
-                mount = mount_at(&table, request->dir);
-                dead = mount && mount_is_ours(mount) && mount_is_dead(mount);
-                if (dead)
-                        same = !strcmp(mount->source, request->store);
-                mount_table_deinit(&table);
-                if (!dead)
-                        return COMMAND_FINE;
-                if (!same) {
-                        command_error(request->dir, "the dead mount of another store is there");
-                        command_hint("%s umount %s takes it away", PROGRAM, request->dir);
-                        return COMMAND_ERROR;
-                }
-                r = unmount_dir(request->dir, true, why);
-                if (r)
-                        return command_error(request->dir, "cannot detach the dead mount there: %s",
-                                             why);
-                command_error(request->dir, "detached a dead mount of the same store");
-        }
-}
-
 static int check_dir(const struct request *request)
 {
         const struct drive_list *drives = &request->options.drives;
@@ -160,7 +126,7 @@ static int prepare(struct request *request)
         request->options.fs.store_path = request->store;
         r = drive_list_resolve(&request->options.drives, request->store);
         if (!r)
-                r = detach_dead(request);
+                r = detach_dead(request->store, request->dir);
         if (!r)
                 r = check_dir(request);
         if (!r)

@@ -182,9 +182,13 @@ bool mount_is_ours(const struct mount *mount)
 bool mount_is_dead(const struct mount *mount)
 {
         struct statx stx;
+        int r;
 
-        /* without the flag the kernel may answer from its cache */
-        return statx(AT_FDCWD, mount->dir, AT_STATX_FORCE_SYNC | AT_NO_AUTOMOUNT, STATX_BASIC_STATS,
-                     &stx) &&
-               errno == ENOTCONN;
+        /* without the flag the kernel may answer from its cache; a request that was
+         * on its way when the daemon ended is aborted */
+        do
+                r = statx(AT_FDCWD, mount->dir, AT_STATX_FORCE_SYNC | AT_NO_AUTOMOUNT,
+                          STATX_BASIC_STATS, &stx);
+        while (r && errno == ECONNABORTED);
+        return r && errno == ENOTCONN;
 }

@@ -14,6 +14,7 @@
 #include "bucketmap.h"
 #include "command.h"
 #include "daemon.h"
+#include "dead_mount.h"
 #include "log.h"
 #include "options.h"
 #include "session.h"
@@ -73,7 +74,10 @@ static int open_store(struct service *service, const struct mount_options *optio
         code = acquire_store(service->path, &config, !options->no_create && !options->fs.read_only,
                              &service->store);
         free(mounted);
-        return code ? code : check_drives(service);
+        if (!code)
+                code = check_drives(service);
+        /* a daemon that was killed may have ended only now, while the store was waited for */
+        return code ? code : detach_dead(service->path, service->dir);
 }
 
 /* Tells others that waiting is worth while. */

@@ -105,6 +105,25 @@ lock_is_free() {
         check_store
 }
 
+@test "killed and mounted at once: the mount of a daemon that takes its time to end is detached, too" {
+        require_fuse
+        require_command python3
+        local i
+        mount_store
+        # something for the kernel to take down
+        python3 -c '
+import sys
+for i in range(30000):
+    open(f"{sys.argv[1]}/{i}", "wb").close()' "$MNT"
+        for i in 1 2 3; do
+                kill -s KILL "$(daemon_pid)"
+                mount_store
+                assert_equal "$(mounts_below "$SCRATCH" | wc -l)" 1
+        done
+        umount_store
+        refute is_mounted "$MNT"
+}
+
 @test "a dead mount can be unmounted" {
         require_fuse
         mount_store
