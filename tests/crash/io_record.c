@@ -15,7 +15,7 @@ static struct record_io *of(const struct bm_io *io)
 #define real(op, ...) bm_io_call(&bm_io_posix, op, __VA_ARGS__)
 
 /* Whether this call is one that fails. SYNC calls never fail for want of space. */
-static int fails(const struct bm_io *io, bool takes_space)
+static int fails_in(const struct bm_io *io, bool takes_space, const char *call)
 {
         struct record_io *r = of(io);
         if (r->fail_errno == ENOSPC && !takes_space)
@@ -23,9 +23,12 @@ static int fails(const struct bm_io *io, bool takes_space)
         r->calls++;
         if (r->fail_at == 0 || r->calls < r->fail_at || (r->calls > r->fail_at && !r->sticky))
                 return 0;
-        r->failed++;
+        if (r->failed++ == 0)
+                r->failed_call = call;
         return -r->fail_errno;
 }
+
+#define fails(io, takes_space) fails_in(io, takes_space, __func__)
 
 static void note(const struct bm_io *io, struct event e)
 {

@@ -24,7 +24,8 @@ struct record_io {
         uint64_t calls, fail_at;
         int fail_errno;
         bool sticky;
-        uint64_t failed; /* calls that did */
+        uint64_t failed;         /* calls that did */
+        const char *failed_call; /* name of the first */
 
         unsigned n_files; /* numbers given out */
         struct {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Failing calls: the n-th call of a short workload fails, for every n, once or
- * from then on, with EIO or ENOSPC. The store must not crash or hang, must say
- * so where it is asked, and opened again must hold what was done: nothing that
- * returned may be missing, what failed may be there wholly or not at all.
- * The argument is how many calls to leave out from one n to the next.
+ * Failing calls: the n-th call of a short workload, or of an open after a kill, fails, for every n,
+ * once or from then on, with EIO or ENOSPC. The store must not crash or hang, must say so where it
+ * is asked, and opened again must hold what was done: nothing that returned may be missing, what
+ * failed may be there wholly or not at all. The argument is how many calls to leave out from one n
+ * to the next.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -22,11 +22,12 @@ enum { DRIVES = 2, OPS = 150, STEP = 5, BAD = 3, TOLD = 4 };
 struct plan {
         uint64_t fail_at;
         int error;
-        bool sticky;
+        bool sticky, recovery;
         uint64_t seed;
 };
 
 static struct explorer x; /* for its directories */
+static const char *failed_call;
 
 static void on_finding(void *ctx, const struct bm_finding *finding)
 {
@@ -35,20 +36,26 @@ static void on_finding(void *ctx, const struct bm_finding *finding)
                 snprintf(problem, 300, "check: %s", finding->message);
 }
 
+static struct bm_config config_for(const struct record_io *io)
+{
+        struct bm_config config = BM_CONFIG_INIT;
+        config.no_background = true;
+        config.io = &io->io;
+        config.drives = x.paths + 1;
+        config.n_drives = DRIVES - 1;
+        return config;
+}
+
 /* With files that work. Whether the store holds one of the states from step LO on. */
 static void judge(const struct plan *p, const struct history *h, size_t lo, char *problem)
 {
         const struct bm_check_args args = {.finding = on_finding, .ctx = problem};
-        struct bm_config config = BM_CONFIG_INIT;
         struct record_io io;
         struct bm_store *store;
         struct model model;
         char why[200];
         record_init(&io, NULL, x.paths, DRIVES, NULL);
-        config.no_background = true;
-        config.io = &io.io;
-        config.drives = x.paths + 1;
-        config.n_drives = DRIVES - 1;
+        struct bm_config config = config_for(&io);
         int r = bm_open(x.paths[0], &config, &store);
         if (r != 0) {
                 snprintf(problem, 300, "opening again: %s: %s", bm_strerror(r), bm_last_problem());
@@ -89,68 +96,119 @@ static void compare_live(struct bm_store *store, const struct model *model, char
         model_clear(&now);
 }
 
+struct run {
+        struct history history;
+        struct model model;
+        struct trace trace;
+};
+
+static struct work work_for(struct run *run, struct bm_store *store, const struct plan *p)
+{
+        return (struct work){.store = store,
+                             .model = &run->model,
+                             .history = &run->history,
+                             .trace = &run->trace,
+                             .rng = p->seed,
+                             .faults = p->fail_at > 0};
+}
+
+/* A store as a killed process leaves it. */
+static void leave_killed(const struct plan *p, struct run *run, char *problem)
+{
+        struct record_io io;
+        struct bm_store *store;
+        struct disk disk;
+        disk_load(&disk, x.paths, DRIVES);
+        record_init(&io, &disk, x.paths, DRIVES, &run->trace);
+        struct bm_config config = config_for(&io);
+        int r = bm_open(x.paths[0], &config, &store);
+        if (r == 0) {
+                struct work w = work_for(run, store, p);
+                if (!work_run(&w, OPS))
+                        snprintf(problem, 300, "%s", w.problem);
+                size_t killed = run->trace.n;
+                work_end(&w);
+                r = bm_close(store);
+                for (size_t i = 0; i < killed; i++)
+                        disk_apply(&disk, &run->trace.events[i]);
+        }
+        if (r != 0)
+                snprintf(problem, 300, "before the kill: %s", bm_strerror(r));
+        disk_cut(&disk, CUT_KEEP, 0);
+        remove_store(x.paths, DRIVES);
+        disk_store(&disk, x.paths);
+        disk_deinit(&disk);
+        record_deinit(&io);
+}
+
+/* Work while calls fail. True if the caller got to hear of it. */
+static bool work_with_faults(const struct plan *p, struct run *run, struct bm_store *store,
+                             const struct record_io *io, char *problem)
+{
+        struct work w = work_for(run, store, p);
+        if (!work_run(&w, p->recovery ? OPS / 10 : OPS))
+                snprintf(problem, 300, "%s", w.problem);
+        if (w.first_error && w.first_error != -EIO && w.first_error != -ENOSPC &&
+            w.first_error != -EROFS)
+                snprintf(problem, 300, "a call failed with %s", bm_strerror(w.first_error));
+        if (w.first_error && io->failed == 0)
+                snprintf(problem, 300, "a call failed without a fault: %s",
+                         bm_strerror(w.first_error));
+        work_end(&w);
+        if (!p->sticky)
+                compare_live(store, &run->model, problem);
+        int r = bm_close(store);
+        if (r != 0 && io->failed == 0)
+                snprintf(problem, 300, "close: %s", bm_strerror(r));
+        return w.first_error != 0 || r != 0;
+}
+
 /* One run; returns how many calls it made. *TOLD: the caller got to hear of a failure. */
 static uint64_t run(const struct plan *p, char *problem, bool *told)
 {
-        struct bm_config config = BM_CONFIG_INIT;
+        struct run run = {0};
         struct record_io io;
-        struct trace trace = {0};
-        struct history history = {0};
-        struct model model = {0};
         struct bm_store *store;
         same_luck(p->seed);
         record_init(&io, NULL, x.paths, DRIVES, NULL);
-        config.no_background = true;
-        config.io = &io.io;
-        config.drives = x.paths + 1;
-        config.n_drives = DRIVES - 1;
+        struct bm_config config = config_for(&io);
         int r = bm_create(x.paths[0], &config);
         if (r != 0) {
                 snprintf(problem, 300, "creating: %s", bm_strerror(r));
                 return 0;
         }
+        history_step(&run.history, 0, 0, 0, "nothing");
+        if (p->recovery)
+                leave_killed(p, &run, problem);
         io.calls = 0;
         io.fail_at = p->fail_at;
         io.fail_errno = p->error;
         io.sticky = p->sticky;
-        history_step(&history, 0, 0, 0, "nothing");
         r = bm_open(x.paths[0], &config, &store);
         *told = r != 0;
         if (r != 0 && io.failed == 0)
                 snprintf(problem, 300, "open: %s", bm_strerror(r));
-        if (r == 0) {
-                struct work w = {.store = store,
-                                 .model = &model,
-                                 .history = &history,
-                                 .trace = &trace,
-                                 .rng = p->seed,
-                                 .faults = p->fail_at > 0};
-                if (!work_run(&w, OPS))
-                        snprintf(problem, 300, "%s", w.problem);
-                if (w.first_error && w.first_error != -EIO && w.first_error != -ENOSPC &&
-                    w.first_error != -EROFS)
-                        snprintf(problem, 300, "a call failed with %s", bm_strerror(w.first_error));
-                if (w.first_error && io.failed == 0)
-                        snprintf(problem, 300, "a call failed without a fault: %s",
-                                 bm_strerror(w.first_error));
-                work_end(&w);
-                if (!p->sticky)
-                        compare_live(store, &model, problem);
-                *told = w.first_error != 0;
-                r = bm_close(store);
-                *told |= r != 0;
-                if (r != 0 && io.failed == 0)
-                        snprintf(problem, 300, "close: %s", bm_strerror(r));
-        }
+        if (r == 0)
+                *told = work_with_faults(p, &run, store, &io, problem);
         uint64_t calls = io.calls;
+        failed_call = io.failed_call;
         record_deinit(&io);
         if (!problem[0])
-                judge(p, &history, history.n_steps - 1, problem);
+                judge(p, &run.history, run.history.n_steps - 1, problem);
         remove_store(x.paths, DRIVES);
-        model_clear(&model);
-        history_deinit(&history);
-        trace_deinit(&trace);
+        model_clear(&run.model);
+        history_deinit(&run.history);
+        trace_deinit(&run.trace);
         return calls;
+}
+
+static void tell(const struct plan *p, const char *problem)
+{
+        printf("# seed %llu%s, call %llu, %s%s (%s): %s\n", (unsigned long long)p->seed,
+               p->recovery ? " after a kill" : "", (unsigned long long)p->fail_at,
+               strerror(p->error), p->sticky ? " from then on" : "", failed_call ? failed_call : "",
+               problem);
+        fflush(stdout);
 }
 
 /* In a process of its own: a crash or a hang concerns this plan alone. */
@@ -164,18 +222,13 @@ static bool survives(const struct plan *p, size_t *n_told)
         if (pid == 0) {
                 (void)run(p, problem, &told);
                 if (problem[0])
-                        printf("# seed %llu, call %llu, %s%s: %s\n", (unsigned long long)p->seed,
-                               (unsigned long long)p->fail_at, strerror(p->error),
-                               p->sticky ? " from then on" : "", problem);
-                fflush(stdout);
+                        tell(p, problem);
                 _exit(problem[0] ? BAD : told ? TOLD : 0);
         }
         if (pid < 0 || waitpid(pid, &status, 0) != pid)
                 exit(99);
         if (WIFSIGNALED(status))
-                printf("# seed %llu, call %llu, %s%s: signal %d\n", (unsigned long long)p->seed,
-                       (unsigned long long)p->fail_at, strerror(p->error),
-                       p->sticky ? " from then on" : "", WTERMSIG(status));
+                tell(p, strsignal(WTERMSIG(status)));
         remove_store(x.paths, DRIVES);
         bool ok = WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == TOLD);
         *n_told += WIFEXITED(status) && WEXITSTATUS(status) == TOLD;
@@ -192,9 +245,10 @@ int main(int argc, char **argv)
         size_t n_bad = 0, n = 0, n_told = 0;
         bool told;
         explorer_init(&x, p.seed);
-        for (size_t e = 0; e < 2; e++) {
+        for (size_t e = 0; e < 4; e++) {
                 p.fail_at = 0;
-                p.error = errors[e];
+                p.error = errors[e % 2];
+                p.recovery = e >= 2;
                 uint64_t calls = run(&p, problem, &told);
                 if (problem[0]) {
                         printf("# without a fault: %s\n", problem);
