@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/intmath.h"
+#include "error.h"
 #include "hash.h"
 
 static int64_t now_ns(void)
@@ -101,8 +102,12 @@ static int scan_one(void *ctx, const char *name)
                 return 0;
         int r = bm_segment_open(d->io, d->drives[scan->drive].segments, file_id, scan->writable,
                                 &s);
-        if (r < 0 && r != -EIO)
+        /* what cannot be read now may be there the next time: nothing may be
+         * written as if it were gone */
+        if (r < 0 && (r != -EIO || scan->writable)) {
+                bm_problem_set("segment %08" PRIx32 " on %s", file_id, d->drives[scan->drive].path);
                 return r;
+        }
         if (r == 0 && (memcmp(s->header.store_uuid, d->superblock.store_uuid, BM_UUID) != 0 ||
                        s->header.drive != scan->drive || bm_drives_segment(d, file_id))) {
                 bm_segment_free(s);

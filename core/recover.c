@@ -139,7 +139,9 @@ static int wipe_behind_cold(struct bm_store *store)
         static const uint8_t zeros[BM_UNIT];
         for (uint32_t id = 1; id <= store->drives.highest_file_id; id++) {
                 struct bm_segment *s = bm_drives_segment(&store->drives, id);
-                if (!s || s->header.kind != BM_SEGMENT_COLD)
+                /* a stray is removed as a whole, once the older manifest is overwritten */
+                if (!s || s->header.kind != BM_SEGMENT_COLD ||
+                    atomic_load(&s->state) == BM_SEGMENT_PREPARED)
                         continue;
                 uint64_t used = atomic_load(&s->used);
                 if (!bm_range_ok(used, BM_UNIT, s->size) ||

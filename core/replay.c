@@ -2,6 +2,7 @@
 /* Reading the log again: whole frames in order, from the checkpoint to the first that is not whole.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -190,7 +191,23 @@ static int replay_frame(struct reader *rd, bool apply)
         return 0;
 }
 
-/* The segment that a seal leads to, or NULL where it is not there. */
+/* Whether a file is there that was left out when the segments were opened. */
+static bool is_left_out(const struct bm_drives *d, uint32_t file_id)
+{
+        char name[BM_SEGMENT_NAME];
+        bool there = false;
+        bm_segment_name(file_id, name);
+        for (unsigned i = 0; i < d->n_drives && !there && !bm_drives_segment(d, file_id); i++) {
+                int fd = bm_io_call(d->io, open_at, d->drives[i].segments, name, O_RDONLY, 0);
+                there = fd != -ENOENT;
+                if (fd >= 0)
+                        (void)bm_io_call(d->io, close, fd);
+        }
+        return there;
+}
+
+/* The segment that a seal leads to, or NULL where it is not there. That is no
+ * end of the log if its file is there, but damaged. */
 static struct bm_segment *follow_seal(struct reader *rd, const struct bm_segment *s)
 {
         const struct bm_record *r = &rd->frame[rd->n_frame - 1];
@@ -198,9 +215,15 @@ static struct bm_segment *follow_seal(struct reader *rd, const struct bm_segment
         if (r->type != BM_REC_SEAL || bm_seal_decode(&seal, r->value, r->value_len) != 0)
                 return NULL;
         /* upwards only, or there might be no end */
-        struct bm_segment *next =
-                seal.next_number > s->header.number ? by_number(rd, seal.next_number) : NULL;
-        return next && next->header.salt == seal.next_salt ? next : NULL;
+        if (seal.next_number <= s->header.number)
+                return NULL;
+        struct bm_segment *next = by_number(rd, seal.next_number);
+        if (next && next->header.salt == seal.next_salt)
+                return next;
+        uint64_t begin = bm_pos(seal.next_number, BM_SEGMENT_HEADER);
+        if (is_left_out(&rd->store->drives, seal.next_file_id) && begin > rd->replay->durable)
+                rd->replay->durable = begin;
+        return NULL;
 }
 
 static void begin_segment(struct bm_segment *s)

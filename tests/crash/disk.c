@@ -187,7 +187,8 @@ static void cut_file(struct disk_file *f, enum cut_style style, uint64_t seed)
                         if (next > end)
                                 next = end;
                         uint64_t len = next - at;
-                        if (i == till && style == CUT_TORN)
+                        /* a disk writes a whole sector or nothing of it */
+                        if (i == till && style == CUT_TORN && len < SECTOR)
                                 len = luck / 1024 % (len + 1);
                         else if (i >= till)
                                 len = 0;
