@@ -11,6 +11,14 @@
 #include "mountinfo.h"
 #include "storelock.h"
 
+/* Of the process: it parses one command line. */
+static int usage_exit = COMMAND_ERROR;
+
+void command_set_usage_exit(int code)
+{
+        usage_exit = code;
+}
+
 static error_t parse_common(int key, char *arg, struct argp_state *state)
 {
         switch (key) {
@@ -46,7 +54,7 @@ void command_parse(const struct argp *argp, int argc, char **argv, void *input)
 
         /* the library's own messages, about unknown options, end up here */
         if (argp_parse(&common, argc, argv, ARGP_NO_HELP, NULL, input))
-                exit(COMMAND_ERROR);
+                exit(usage_exit);
 }
 
 void command_usage(const struct argp_state *state, const char *format, ...)
@@ -58,7 +66,7 @@ void command_usage(const struct argp_state *state, const char *format, ...)
         vfprintf(stderr, format, args);
         va_end(args);
         fprintf(stderr, " (see %s --help)\n", state->name);
-        exit(COMMAND_ERROR);
+        exit(usage_exit);
 }
 
 int command_arguments(int key, char *arg, struct argp_state *state, const char *const *names,

@@ -18,7 +18,9 @@ enum command_exit {
 /* Each takes its own part of the command line, argv[0] being its name, and
  * returns an exit code. */
 int cmd_mount(int argc, char **argv);
+int cmd_mount_helper(int argc, char **argv);
 int cmd_umount(int argc, char **argv);
+int cmd_umount_helper(int argc, char **argv);
 int cmd_create(int argc, char **argv);
 int cmd_sync(int argc, char **argv);
 int cmd_info(int argc, char **argv);
@@ -33,6 +35,9 @@ int cmd_rm(int argc, char **argv);
  * COMMAND_ERROR. INPUT reaches the parser as state->input.
  */
 void command_parse(const struct argp *argp, int argc, char **argv, void *input);
+
+/* The exit code of wrong usage, if it is to be another than COMMAND_ERROR. */
+void command_set_usage_exit(int code);
 
 /* For a parser: says what is wrong with the usage and ends the process. */
 void command_usage(const struct argp_state *state, const char *format, ...)

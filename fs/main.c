@@ -77,13 +77,36 @@ static int fill_standard_descriptors(void)
         return close(fd);
 }
 
+/* Links to the program that mount(8) and umount(8) look for. */
+static const struct {
+        const char *name;
+        int (*run)(int argc, char **argv);
+} helpers[] = {
+        {"mount.bucketmap", cmd_mount_helper},
+        {"mount.fuse.bucketmap", cmd_mount_helper},
+        {"umount.bucketmap", cmd_umount_helper},
+        {"umount.fuse.bucketmap", cmd_umount_helper},
+};
+
+static const char *last_part(const char *path)
+{
+        const char *slash = strrchr(path, '/');
+
+        return slash ? slash + 1 : path;
+}
+
 int main(int argc, char **argv)
 {
+        const char *name = argc ? last_part(argv[0]) : "";
         const char *word = argc > 1 ? argv[1] : "";
 
         if (fill_standard_descriptors())
                 return COMMAND_ERROR;
         setlocale(LC_ALL, "");
+        for (size_t i = 0; i < sizeof(helpers) / sizeof(helpers[0]); i++) {
+                if (!strcmp(name, helpers[i].name))
+                        return helpers[i].run(argc, argv);
+        }
         allow_many_files();
         if (!strcmp(word, "--help") || !strcmp(word, "-h"))
                 return help();

@@ -195,7 +195,7 @@ static int take_word(void *ctx, const char *word, int key, struct fuse_args *out
                 /* x-... is the namespace of mount(8)'s and systemd's words */
                 if (!*word || !strncmp(word, "x-", 2) || !strncmp(word, "X-", 2))
                         return 0;
-                return refuse_unknown(parse, word);
+                return options->sloppy ? 0 : refuse_unknown(parse, word);
         }
 }
 

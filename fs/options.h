@@ -12,6 +12,7 @@
 
 struct mount_options {
         struct fs_options fs;
+        bool sloppy;              /* unknown words are no error */
         bool no_create;           /* the store must be there already */
         unsigned n_buckets;       /* 0: not given */
         unsigned max_search;      /* 0: not given */

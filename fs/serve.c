@@ -17,6 +17,7 @@
 #include "dead_mount.h"
 #include "log.h"
 #include "options.h"
+#include "service.h"
 #include "session.h"
 #include "stop.h"
 #include "storelock.h"
@@ -24,15 +25,26 @@
 struct service {
         const char *path, *dir;
         struct daemon *daemon;
+        bool foreground;
         struct bm_store *store;
         struct fs_session *session;
 };
+
+/* Who started a daemon hears of it by that process's end. */
+static void tell_manager(const struct service *service, const char *state)
+{
+        int r = service->foreground ? service_tell(state) : 0;
+
+        if (r)
+                log_message(BM_LOG_WARNING, "cannot tell the service manager: %s", strerror(-r));
+}
 
 static void on_ready(void *ctx)
 {
         struct service *service = ctx;
 
         daemon_ready(service->daemon);
+        tell_manager(service, SERVICE_READY);
         log_message(BM_LOG_INFO, "mounted at %s", service->dir);
 }
 
@@ -85,6 +97,7 @@ static void note_closing(struct service *service)
 {
         char *closing = note(NOTE_CLOSING, service->dir);
 
+        tell_manager(service, SERVICE_STOPPING);
         if (closing && bm_set_owner_note(service->store, closing))
                 log_message(BM_LOG_WARNING, "cannot note in the lock file that it is closing");
         free(closing);
@@ -124,7 +137,8 @@ static int close_store(struct service *service)
 
 int serve(const char *store, const char *dir, struct mount_options *options, struct daemon *daemon)
 {
-        struct service service = {.path = store, .dir = dir, .daemon = daemon};
+        struct service service = {
+                .path = store, .dir = dir, .daemon = daemon, .foreground = daemon->ready_fd < 0};
         struct stop stop;
         int code, closed, r;
 

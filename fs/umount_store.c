@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+#include "umount_store.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "control.h"
+#include "mountinfo.h"
+#include "path.h"
+#include "storelock.h"
+#include "unmount.h"
+#include "users.h"
+
+struct wait {
+        int fd;           /* of the lock */
+        pid_t daemon;     /* that wrote the lock file */
+        int reader;       /* pidfd of a daemon that only reads; -1: none */
+        unsigned timeout; /* seconds; 0: none */
+};
+
+/*
+ * A read-only mount shares the lock with others and writes no lock file: its
+ * daemon is asked who it is, while it can be.
+ */
+static int open_reader(const char *dir)
+{
+        struct statvfs fs;
+        char *store;
+        pid_t pid;
+        int fd, r;
+
+        if (statvfs(dir, &fs) || !(fs.f_flag & ST_RDONLY))
+                return -1;
+        fd = control_open(dir, &store);
+        free(store);
+        if (fd < 0)
+                return -1;
+        r = control_pid(fd, &pid);
+        close(fd);
+        return r ? -1 : pidfd_open(pid, 0);
+}
+
+/* A mount that follows at once may have the lock before us: then our daemon is done, too. */
+static int same_holder(void *ctx, unsigned seconds)
+{
+        struct wait *wait = ctx;
+        struct store_holder holder;
+
+        if (wait->timeout && seconds >= wait->timeout)
+                return -ETIMEDOUT;
+        store_lock_holder(wait->fd, &holder);
+        /* the name goes shortly before the lock does */
+        return !holder.pid || holder.pid == wait->daemon ? 0 : 1;
+}
+
+static int wait_for_daemon(const char *store, struct wait *wait)
+{
+        int r = wait->fd;
+
+        if (r >= 0)
+                r = store_lock_wait(wait->fd, false, same_holder, wait);
+        if (r >= 0 && wait->reader >= 0) {
+                struct pollfd end = {.fd = wait->reader, .events = POLLIN};
+
+                r = poll(&end, 1, wait->timeout ? (int)wait->timeout * 1000 : -1);
+                if (r <= 0)
+                        r = r ? -errno : -ETIMEDOUT;
+        }
+        if (r >= 0)
+                return COMMAND_FINE;
+        if (r == -ETIMEDOUT) {
+                command_error(store, "unmounted, but still being closed after %u s", wait->timeout);
+                return COMMAND_IN_USE;
+        }
+        return command_error(store, "unmounted, but cannot wait until it is closed: %s",
+                             strerror(-r));
+}
+
+/* Another mount keeps a mount busy just as a process does. */
+static bool name_mounts_below(const char *dir)
+{
+        struct mount_table table;
+        bool found = false;
+
+        if (mount_table_load(&table))
+                return false;
+        for (size_t i = 0; i < table.n; i++) {
+                if (strcmp(table.mounts[i].dir, dir) && path_is_within(table.mounts[i].dir, dir)) {
+                        command_hint("%s is mounted below", table.mounts[i].dir);
+                        found = true;
+                }
+        }
+        mount_table_deinit(&table);
+        return found;
+}
+
+static int busy(const char *dir)
+{
+        char users[256];
+        bool named = false;
+
+        command_error(dir, "busy; nothing changed");
+        if (mount_users(dir, users, sizeof(users))) {
+                command_hint("used by %s", users);
+                named = true;
+        }
+        if (name_mounts_below(dir))
+                named = true;
+        if (!named)
+                command_hint("a file in it is open, or it is somebody's working directory");
+        return COMMAND_ERROR;
+}
+
+/* Again and again until its users have left, for as long as is asked for. */
+static int unmount_in_time(const struct umount_request *request, const char *dir, char *why)
+{
+        const struct timespec pause = {.tv_nsec = 50000000};
+        struct timespec now;
+        time_t end;
+        int r;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        end = now.tv_sec + (time_t)request->timeout;
+        for (;;) {
+                r = unmount_dir(dir, request->lazy, why);
+                clock_gettime(CLOCK_MONOTONIC, &now);
+                if (r != -EBUSY || now.tv_sec >= end)
+                        return r;
+                nanosleep(&pause, NULL);
+        }
+}
+
+static int unmount(const struct umount_request *request, const char *dir, const char *store)
+{
+        struct wait wait = {.fd = store_lock_open(store),
+                            .reader = open_reader(dir),
+                            .timeout = request->timeout};
+        struct store_holder holder;
+        char why[UNMOUNT_WHY_SIZE];
+        int code, r;
+
+        /* before the unmounting: afterwards another may be there */
+        if (wait.fd >= 0) {
+                store_lock_holder(wait.fd, &holder);
+                wait.daemon = holder.pid;
+        }
+        r = unmount_in_time(request, dir, why);
+        if (r == -EBUSY)
+                code = busy(dir);
+        else if (r)
+                code = command_error(dir, "cannot unmount: %s", why);
+        else if (request->lazy && !request->timeout)
+                code = COMMAND_FINE;
+        else
+                code = wait_for_daemon(store, &wait);
+        if (wait.fd >= 0)
+                close(wait.fd);
+        if (wait.reader >= 0)
+                close(wait.reader);
+        return code;
+}
+
+int umount_store(const struct umount_request *request)
+{
+        char *dir = NULL, *store = NULL;
+        struct mount_table table = MOUNT_TABLE_INIT;
+        const struct mount *mount;
+        int code, r = path_resolve(request->dir, &dir);
+
+        if (!r)
+                r = mount_table_load(&table);
+        if (r) {
+                code = command_error(request->dir, "cannot unmount: %s", strerror(-r));
+                goto out;
+        }
+        mount = mount_at(&table, dir);
+        if (!mount || !mount_is_ours(mount)) {
+                code = command_error(dir, "no bucketmap store is mounted there");
+                goto out;
+        }
+        store = strdup(mount->source);
+        code = store ? unmount(request, dir, store) : command_error(dir, "out of memory");
+out:
+        mount_table_deinit(&table);
+        free(store);
+        free(dir);
+        return code;
+}

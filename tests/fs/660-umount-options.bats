@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+# umount --lazy and --timeout, and who is named.
+load ../lib/bucketmap
+
+lock_is_free() {
+        flock -n "$STORE/lock" true
+}
+
+@test "--lazy detaches at once, the last user goes on and ends it" {
+        require_fuse
+        mount_store
+        echo 1 >"$MNT/a"
+        exec 7<>"$MNT/a"
+        run_bm umount --lazy "$MNT"
+        assert_equal "$output" ""
+        refute is_mounted "$MNT"
+        refute lock_is_free
+        echo 2 >&7
+        exec 7<&-
+        wait_until lock_is_free
+        mount_store
+        assert_equal "$(cat "$MNT/a")" 2
+        run_bm umount -l "$MNT"
+        wait_until lock_is_free
+        check_store
+}
+
+@test "--timeout waits for the users to leave" {
+        require_fuse
+        mount_store
+        echo 1 >"$MNT/a"
+        exec 7<"$MNT/a"
+        "$BUCKETMAP" umount --timeout=100 "$MNT" >umount.log 2>&1 7<&- 3>&- &
+        # it has seen the mount busy when it has tried
+        run_bm -2 umount --timeout=1 "$MNT"
+        [[ $stderr = "bucketmap: $MNT: busy; nothing changed"*"process $BASHPID (bash)"* ]]
+        is_mounted "$MNT"
+        exec 7<&-
+        wait $!
+        assert_equal "$(cat umount.log)" ""
+        refute is_mounted "$MNT"
+        lock_is_free
+}
+
+@test "--lazy --timeout waits for the end, and says if it does not come" {
+        require_fuse
+        mount_store
+        echo 1 >"$MNT/a"
+        exec 7<"$MNT/a"
+        run_bm -3 umount --lazy --timeout=1 "$MNT"
+        [[ $stderr = "bucketmap: $STORE: unmounted, but still being closed after 1 s" ]]
+        refute is_mounted "$MNT"
+        exec 7<&-
+        mount_store
+        run_bm umount --lazy --timeout=100 "$MNT"
+        lock_is_free
+}
+
+@test "a read-only mount, too" {
+        require_fuse
+        mount_store
+        echo 1 >"$MNT/a"
+        remount_store -o ro
+        exec 7<"$MNT/a"
+        run_bm -3 umount --lazy --timeout=1 "$MNT"
+        exec 7<&-
+        mount_store
+}
+
+@test "a mount below is named" {
+        require_fuse
+        require_root
+        mount_store
+        mkdir "$MNT/dir"
+        mount -t tmpfs none "$MNT/dir"
+        run_bm -2 umount "$MNT"
+        assert_equal "$stderr" "bucketmap: $MNT: busy; nothing changed
+  $MNT/dir is mounted below"
+        umount "$MNT/dir"
+        umount_store
+}
+
+@test "usage" {
+        run_bm -2 umount --timeout=0 "$MNT"
+        run_bm -2 umount --timeout=x "$MNT"
+        [[ $stderr = "bucketmap umount: --timeout=x: wants a number of seconds from 1 to 86400"* ]]
+        run_bm umount --help
+        [[ $stdout = *--lazy* && $stdout = *--timeout=SECONDS* ]]
+}
