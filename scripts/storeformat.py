@@ -6,6 +6,7 @@ loaded, or the module xxhash is there.
 """
 import ctypes
 import ctypes.util
+import itertools
 import os
 import struct
 from collections import namedtuple
@@ -400,20 +401,38 @@ class Store:
                         keys[key] = keys[key][0], r.count
         return keys
 
+    def whole_log(self):
+        """Frames of all log segments up to the first without a seal, and where that ends."""
+        frames, end = [], 0
+        for segment in sorted((s for s in self.segments.values() if s.kind == 1),
+                              key=lambda s: s.number):
+            frames += segment.frames()
+            last = frames[-1][-1] if frames else None
+            if not last or last.place[0] != segment.file_id:
+                return frames, segment.number << POS_BITS | HEADER
+            end = (segment.number << POS_BITS) + last.place[1] + last.length
+            if last.type != "SEAL":
+                break
+        return frames, end
+
     def keys_rebuilt(self):
         """From all records: the highest version of each key counts."""
         newest, counts = {}, {}
+        frames, end = self.whole_log()
         for segment in self.segments.values():
-            for frame in segment.frames():
-                for r in frame:
-                    if r.map == ORPHANS:
-                        continue
-                    if r.type in ("PUT", "MAP", "HEAD", "CHUNK", "DEL"):
-                        if r.version >= newest.get((r.map, r.key), r).version:
-                            newest[r.map, r.key] = r
-                    if r.type in ("PUT", "MAP", "HEAD", "COUNT"):
-                        if r.version >= counts.get((r.id, r.map), (0, 0))[0]:
-                            counts[r.id, r.map] = r.version, r.count
+            if segment.kind == 2:
+                # a copy of what the log lost was named by no manifest
+                frames += itertools.takewhile(lambda f: f[0].version <= end, segment.frames())
+        for frame in frames:
+            for r in frame:
+                if r.map == ORPHANS:
+                    continue
+                if r.type in ("PUT", "MAP", "HEAD", "CHUNK", "DEL"):
+                    if r.version >= newest.get((r.map, r.key), r).version:
+                        newest[r.map, r.key] = r
+                if r.type in ("PUT", "MAP", "HEAD", "COUNT"):
+                    if r.version >= counts.get((r.id, r.map), (0, 0))[0]:
+                        counts[r.id, r.map] = r.version, r.count
         return {key: (r, counts.get((r.id, r.map), (0, r.count))[1])
                 for key, r in newest.items() if r.type != "DEL"}
 

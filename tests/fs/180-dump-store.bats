@@ -66,14 +66,27 @@ fill() {
         refute_line --partial ', clean'
 }
 
+has_cold_segment() {
+        "$dump" "$STORE" 2>/dev/null | grep -q ' cold number'
+}
+
 @test "without the index: from all records of all segments" {
         find_reader
+        local i
         mount_store
         fill
+        # until compaction has left its copies, and what they are copies of, behind
+        head -c 10000 /dev/urandom >piece
+        for i in {1..2000}; do
+                cp piece "$MNT/dir/key $((i % 100 + 100))"
+        done
+        setfattr -n user.bucketmap.refcount -v 5 "$MNT/dir/key 100"
+        wait_until has_cold_segment
         cp -r "$MNT" seen
         umount_store
         run_cmd "$dump" --rebuild --extract out "$STORE"
         run_cmd diff -r seen out
         run_cmd "$dump" --rebuild --keys "$STORE"
         assert_line $'3000000000\t16384\tinline'
+        assert_line $'5\t10000\tdir/key\\x20100'
 }
