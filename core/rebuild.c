@@ -6,8 +6,9 @@
  * segments are read does not matter, and what compaction left in several
  * places is the same everywhere.
  *
- * Four walks: what is whole and which maps there are; all that puts
- * something; tombstones; counts. Then maps that no entry names are dropped.
+ * Five walks: what is whole and which maps there are; all that puts
+ * something; tombstones; counts in the records; counts behind them. Then maps that no entry names
+ * are dropped.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -161,7 +162,25 @@ static int take_tombstone(struct rebuild *rb, const struct bm_record *r,
         return bm_replay_apply(rb->store, &t, &found, r, where);
 }
 
-/* 4: the log in order, so that the last one stays. */
+/* 4: large counts are kept by record id alone, and an older record of the same
+ * id under another key may have set it: that of the one that counts is set again. */
+static int take_large_count(struct rebuild *rb, const struct bm_record *r,
+                            const struct bm_location *where, uint64_t version)
+{
+        struct bm_target t;
+        struct bm_found found;
+        bool known;
+        if (bm_record_slot_kind(r->type) == BM_SLOT_EMPTY || r->type == BM_REC_CHUNK ||
+            r->count <= BM_SLOT_COUNT_MAX)
+                return 0;
+        int result = locate(rb, r, &t, &found, &known);
+        if (result != 0 || !known || !found.there || found.segment != where->segment ||
+            found.slot.offset != where->offset)
+                return result;
+        return bm_counts_set(&rb->store->counts, r->record_id, r->count);
+}
+
+/* 5: the log in order, so that the last one stays. */
 static int take_count(struct rebuild *rb, const struct bm_record *r,
                       const struct bm_location *where, uint64_t version)
 {
@@ -284,6 +303,8 @@ int bm_rebuild(struct bm_store *store, struct bm_replay *replay)
                 r = walk(&rb, take_put);
         if (r == 0)
                 r = walk(&rb, take_tombstone);
+        if (r == 0)
+                r = walk(&rb, take_large_count);
         if (r == 0)
                 r = walk(&rb, take_count);
         if (r == 0)

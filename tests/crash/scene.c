@@ -65,11 +65,25 @@ static void on_log(void *ctx, enum bm_log_level level, const char *message)
         printf("# log: %s\n", message);
 }
 
-/* BM_TRAIL, set to what a report says between seed and problem, shows that state. */
+/* BM_TRAIL, set to what a report says between seed and problem, shows that
+ * state; BM_KEEP is a directory for a copy of it. */
 static bool is_watched(const struct explorer *x)
 {
         const char *trail = getenv("BM_TRAIL");
         return trail && x->trail[0] && strcmp(x->trail + 1, trail) == 0;
+}
+
+static void keep_copy(const struct disk *disk)
+{
+        const char *dir = getenv("BM_KEEP");
+        char names[DRIVES_MAX][300];
+        const char *paths[DRIVES_MAX];
+        for (unsigned i = 0; i < DRIVES_MAX; i++) {
+                snprintf(names[i], sizeof(names[i]), "%s/%u", dir ? dir : "", i);
+                paths[i] = names[i];
+        }
+        if (dir)
+                disk_store(disk, paths);
 }
 
 static void show_trace(const struct trace *trace, const struct disk *disk)
@@ -161,6 +175,8 @@ static bool play_scene(struct explorer *x, struct scene *next, const struct disk
         struct bm_store *store;
         long step = -1;
         disk_store(visible, x->paths);
+        if (is_watched(x))
+                keep_copy(visible);
         record_init(&io, visible, x->paths, visible->n_drives, &next->trace);
         struct bm_config config = config_for(x, &io);
         x->problem[0] = 0;
