@@ -406,9 +406,9 @@ BM_EXPORT BM_CHECKED int bm_truncate(const struct bm_ref *ref, uint64_t size, bm
                                      void *ctx);
 
 struct bm_remove_args {
-        bool orphan;        /* keep the record until bm_orphan_release: it is still open */
-        bool guard;         /* BM_E_COUNT if the count is above 1 */
-        bool if_count;      /* BM_E_COUNT unless the count is COUNT */
+        bool orphan;   /* keep the record until bm_orphan_release: it is still open */
+        bool guard;    /* BM_E_COUNT if the count is above 1 */
+        bool if_count; /* BM_E_COUNT unless the count is COUNT */
         uint64_t count;
         bm_meta_fn meta_fn; /* with orphan: changes the meta of what stays; may be NULL */
         void *meta_ctx;
