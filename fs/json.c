@@ -44,6 +44,23 @@ json_t *json_name(const void *bytes, size_t len)
         return name;
 }
 
+json_t *json_text(const char *text, size_t len)
+{
+        json_t *string = json_stringn(text, len);
+        char *copy;
+
+        if (string)
+                return string;
+        copy = malloc(len + 1);
+        if (!copy)
+                return NULL;
+        for (size_t i = 0; i < len; i++)
+                copy[i] = text[i] & 0x80 ? '?' : text[i];
+        string = json_stringn(copy, len);
+        free(copy);
+        return string;
+}
+
 json_t *json_count(uint64_t count)
 {
         return json_sprintf("%" PRIu64, count);

@@ -16,6 +16,8 @@
 /* New values; NULL: no memory. */
 json_t *json_name(const void *bytes, size_t len);
 json_t *json_count(uint64_t count);
+/* A message: a plain string, in which bytes that are no UTF-8 became '?'. */
+json_t *json_text(const char *text, size_t len);
 
 /* VALUE, which may be NULL and is let go of, on a line of its own. 0, -ENOMEM or -EIO. */
 int json_line(FILE *out, json_t *value);

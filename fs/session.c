@@ -35,7 +35,7 @@
 
 /* Interrupts a thread that waits for a request; nothing else in the program
  * may use it. */
-#define WAKE_SIGNAL SIGUSR1
+#define WAKE_SIGNAL SIGRTMIN
 
 struct fs_session {
         struct fs fs;

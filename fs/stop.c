@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include "command.h"
 #include "log.h"
 #include "mountinfo.h"
+#include "print.h"
 #include "session.h"
 #include "unmount.h"
 
@@ -22,6 +24,7 @@ static void stop_signals(sigset_t *set)
         sigaddset(set, SIGTERM);
         sigaddset(set, SIGINT);
         sigaddset(set, SIGHUP);
+        sigaddset(set, SIGUSR1);
         sigaddset(set, SIGNAL_END);
 }
 
@@ -73,11 +76,38 @@ static void second_signal(struct stop *stop)
         fs_session_exit(stop->session);
 }
 
+static void log_figures(struct stop *stop)
+{
+        char values[PRINT_BYTES_SIZE], disk[PRINT_BYTES_SIZE], dead[PRINT_BYTES_SIZE],
+                log[PRINT_BYTES_SIZE];
+        struct bm_stats stats;
+        int r;
+
+        if (!stop->store)
+                return;
+        r = bm_stats(stop->store, &stats);
+        if (r) {
+                log_message(BM_LOG_ERROR, "no figures: %s", bm_strerror(r));
+                return;
+        }
+        log_message(BM_LOG_INFO,
+                    "%ju keys, %ju maps, %s of values, %s on disk, %s reclaimable, %s logged, "
+                    "%ju syncs, %ju checkpoints since the mount",
+                    (uintmax_t)stats.keys, (uintmax_t)stats.maps,
+                    print_bytes(values, stats.value_bytes, false),
+                    print_bytes(disk, stats.disk_bytes, false),
+                    print_bytes(dead, stats.reclaimable_bytes, false),
+                    print_bytes(log, stats.log_bytes, false), (uintmax_t)stats.syncs,
+                    (uintmax_t)stats.checkpoints);
+}
+
 static void on_signal(struct stop *stop, int signal)
 {
         pthread_mutex_lock(&stop->lock);
         if (stop->ended) {
                 /* too late, and nothing left to do */
+        } else if (signal == SIGUSR1) {
+                log_figures(stop);
         } else if (!stop->store) {
                 log_message(BM_LOG_ERROR, "%s before it was mounted", strsignal(signal));
                 _exit(COMMAND_ERROR);

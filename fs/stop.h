@@ -5,6 +5,7 @@
  *   before stop_serving  the process ends at once; an open store stands that
  *   first                unmount; if busy: sync, detach, serve the last users
  *   second               sync and leave the loop
+ * and for SIGUSR1, which logs a line of figures.
  */
 #ifndef FS_STOP_H
 #define FS_STOP_H

@@ -36,6 +36,12 @@ static void names(void **state)
         expect(json_name("\xff\xfe\xfd\xfc", 4), "{\"bytes\":\"//79/A==\"}\n");
 }
 
+static void messages(void **state)
+{
+        expect(json_pack("[o]", json_text("it is \xc3\xa9", 8)), "[\"it is \xc3\xa9\"]\n");
+        expect(json_pack("[o]", json_text("on /\xff\xc3\xa9", 7)), "[\"on /???\"]\n");
+}
+
 static void counts(void **state)
 {
         expect(json_pack("[o]", json_count(0)), "[\"0\"]\n");
@@ -58,6 +64,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(names),
+                cmocka_unit_test(messages),
                 cmocka_unit_test(counts),
                 cmocka_unit_test(a_full_disk_is_an_error),
         };
