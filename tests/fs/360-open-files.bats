@@ -197,3 +197,17 @@ assert os.pread(fd, 3, 0) == bytes(3)
         [ "$(stat -L -c %Z /proc/self/fd/5)" -ge "$(stat -c %Y "$SCRATCH/before")" ]
         exec 5<&-
 }
+
+@test "the space of large files comes back as soon as they are gone" {
+        require_command jq
+        local i
+        for i in {1..40}; do
+                head -c 500000 /dev/urandom >"$MNT/$i"
+        done
+        rm "$MNT"/*
+        wait_until shrunk
+}
+
+shrunk() {
+        [ "$("$BUCKETMAP" info --json "$MNT" | jq .disk_bytes)" -lt 5000000 ]
+}
