@@ -69,6 +69,8 @@ struct backend {
                    struct backend_call *call);
         int (*put_map)(void *ctx, const struct backend_new *new, uint64_t *map_id,
                        uint64_t *record_id, struct backend_call *call);
+        int (*update)(void *ctx, struct bm_map *map, const void *key, size_t key_len,
+                      bm_update_fn fn, void *fn_ctx);
         int (*write)(void *ctx, const struct bm_ref *ref, const struct backend_write *write,
                      size_t *done, struct backend_call *call);
         int (*truncate)(void *ctx, const struct bm_ref *ref, uint64_t size, bm_meta_fn fn,

@@ -49,6 +49,12 @@ static int map_put_map(void *ctx, const struct backend_new *new, uint64_t *map_i
                              record_id);
 }
 
+static int map_update(void *ctx, struct bm_map *map, const void *key, size_t key_len,
+                      bm_update_fn fn, void *fn_ctx)
+{
+        return bm_update(map, key, key_len, fn, fn_ctx);
+}
+
 static int map_write(void *ctx, const struct bm_ref *ref, const struct backend_write *write,
                      size_t *done, struct backend_call *call)
 {
@@ -160,6 +166,7 @@ void backend_map_init(struct backend *backend, struct bm_store *store)
                 .read = map_read,
                 .put = map_put,
                 .put_map = map_put_map,
+                .update = map_update,
                 .write = map_write,
                 .truncate = map_truncate,
                 .set_meta = map_set_meta,

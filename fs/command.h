@@ -28,6 +28,8 @@ int cmd_check(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
 int cmd_refs(int argc, char **argv);
 int cmd_rm(int argc, char **argv);
+int cmd_export(int argc, char **argv);
+int cmd_import(int argc, char **argv);
 
 /*
  * Parses with ARGP plus --help, -h and --version, which print to stdout and

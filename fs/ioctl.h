@@ -140,4 +140,43 @@ _Static_assert(sizeof(struct fs_ioc_remove) == 32 + FS_IOC_NAMES_BYTES,
  */
 #define FS_IOC_REMOVE _IOWR(FS_IOC_MAGIC, 32, struct fs_ioc_remove)
 
+#define FS_IOC_PUT_BYTES 16320u
+
+/* Files and symbolic links to be stored in a directory. */
+struct fs_ioc_put {
+        uint32_t n_records;
+        uint32_t len;  /* bytes of RECORDS in use */
+        uint32_t mode; /* enum fs_put_mode */
+        uint32_t pad;
+        uint64_t reserved[2];
+        /* in: the records; out: a byte a record, in their order: 0 stored,
+         * FS_IOC_PUT_KEPT, EEXIST or another errno */
+        uint8_t records[FS_IOC_PUT_BYTES];
+};
+
+#define FS_IOC_PUT_KEPT 255u
+
+/*
+ * Begins a record; behind it the name with its NUL, the meta (attr.h, the owner is
+ * for root to choose), the value. The next begins at a multiple of 8.
+ */
+struct fs_ioc_put_record {
+        uint32_t size; /* of all, a multiple of 8 */
+        uint32_t value_len;
+        uint16_t meta_len;
+        uint8_t name_len; /* without the NUL */
+        uint8_t has_count;
+        uint32_t pad;
+        uint64_t count;
+};
+
+_Static_assert(sizeof(struct fs_ioc_put) == 32 + FS_IOC_PUT_BYTES, "the same on every machine");
+_Static_assert(sizeof(struct fs_ioc_put_record) == 24, "the same on every machine");
+
+/*
+ * To the directory itself, as FS_IOC_REMOVE: each record is stored in one
+ * step, and when it returns the kernel's caches tell of all of them.
+ */
+#define FS_IOC_PUT _IOWR(FS_IOC_MAGIC, 33, struct fs_ioc_put)
+
 #endif

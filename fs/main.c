@@ -21,6 +21,8 @@ static const struct command {
         {"sync", cmd_sync, "make everything written to a mounted store durable"},
         {"info", cmd_info, "figures about a store"},
         {"stats", cmd_stats, "what the kernel asks of a mounted store, and how long it takes"},
+        {"export", cmd_export, "write a store's keys as a tar archive"},
+        {"import", cmd_import, "store what is in a tar archive"},
         {"check", cmd_check, "verify every checksum of a store"},
         {"refs", cmd_refs, "print the counts of files"},
         {"rm", cmd_rm, "remove files whose count is as given"},

@@ -33,7 +33,8 @@ static void tell(struct fuse_session *session, const struct fs_notice *notice)
                                                  strlen(stale->name));
                 /* a negative offset: its attributes only, whoever has it open may read on */
                 if (stale->ino)
-                        fuse_lowlevel_notify_inval_inode(session, stale->ino, -1, 0);
+                        fuse_lowlevel_notify_inval_inode(session, stale->ino,
+                                                         stale->contents ? 0 : -1, 0);
                 /* of a name that it does not know it may have a listing */
                 if (last_of_dir)
                         fuse_lowlevel_notify_inval_inode(session, stale->dir, 0, 0);

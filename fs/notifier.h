@@ -9,6 +9,7 @@
 #ifndef FS_NOTIFIER_H
 #define FS_NOTIFIER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "bucketmap.h"
@@ -21,6 +22,7 @@ struct fs_stale {
         fuse_ino_t dir;
         const char *name;
         fuse_ino_t ino; /* its attributes go too; 0: none */
+        bool contents;  /* and what is cached of its value */
 };
 
 /* The caller's, until DONE. */

@@ -141,7 +141,7 @@ void fs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct
         uid_t caller = fuse_req_ctx(req)->uid;
         bool of_root = cmd == FS_IOC_INFO || cmd == FS_IOC_SYNC || cmd == FS_IOC_REQUESTS;
 
-        if (cmd != FS_IOC_REMOVE && (ino != FS_ROOT_ID || !of_root))
+        if (cmd != FS_IOC_REMOVE && cmd != FS_IOC_PUT && (ino != FS_ROOT_ID || !of_root))
                 fs_reply(req, -ENOTTY);
         else if (caller != 0 && caller != fs_of(req)->owner)
                 fs_reply(req, -EPERM);
@@ -151,6 +151,8 @@ void fs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct
                 reply_requests(req, out_size);
         else if (cmd == FS_IOC_REMOVE)
                 fs_ioctl_remove(req, ino, in, in_size, out_size);
+        else if (cmd == FS_IOC_PUT)
+                fs_ioctl_put(req, ino, in, in_size, out_size);
         else
                 start_sync(req);
 }

@@ -64,4 +64,7 @@ void fs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct
 void fs_ioctl_remove(fuse_req_t req, fuse_ino_t dir, const void *in, size_t in_size,
                      size_t out_size);
 
+/* op_put.c */
+void fs_ioctl_put(fuse_req_t req, fuse_ino_t dir, const void *in, size_t in_size, size_t out_size);
+
 #endif

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libarchive wants all of a sparse file, holes included, and leaves the holes
+ * out itself: they are handed over as a mapping of zeros that takes no memory.
+ * Where the holes are is found by reading, in a pass of its own.
+ */
+#include "archive_out.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "transfer.h"
+#include "xattr.h"
+
+#define BUFFER_BYTES (1u << 20)
+#define BLOCK_BYTES  (128u << 10) /* of the archive, at once */
+#define HOLE_BYTES   (32u << 10)  /* smaller runs of zeros are data: the store's chunks */
+#define ZEROS_BYTES  (UINT64_C(1) << 30)
+/* The list of a file's parts is kept in memory: what is behind the last counts
+ * as data. */
+#define MAX_PARTS 16384u
+
+/* A part of a value that is no hole. */
+struct part {
+        uint64_t offset, len;
+};
+
+struct archive_out {
+        struct archive *archive;
+        struct archive_entry *entry;
+        tree_failed_fn failed;
+        void *failed_ctx;
+        char *buffer;
+        void *zeros;
+        struct part *parts;
+        size_t n_parts;
+};
+
+int archive_out_new(int fd, tree_failed_fn failed, void *failed_ctx, struct archive_out **outp)
+{
+        struct archive_out *out = calloc(1, sizeof(*out));
+
+        if (!out)
+                return -ENOMEM;
+        out->failed = failed;
+        out->failed_ctx = failed_ctx;
+        out->archive = archive_write_new();
+        out->entry = archive_entry_new();
+        out->buffer = malloc(BUFFER_BYTES);
+        out->parts = malloc(MAX_PARTS * sizeof(*out->parts));
+        out->zeros = mmap(NULL, ZEROS_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                          -1, 0);
+        if (!out->archive || !out->entry || !out->buffer || !out->parts ||
+            out->zeros == MAP_FAILED || archive_write_set_format_pax(out->archive) != ARCHIVE_OK ||
+            /* as GNU tar writes them; the other form doubles the size */
+            archive_write_set_options(out->archive, "pax:xattrheader=SCHILY") != ARCHIVE_OK ||
+            archive_write_set_bytes_per_block(out->archive, (int)BLOCK_BYTES) != ARCHIVE_OK ||
+            archive_write_set_bytes_in_last_block(out->archive, 1) != ARCHIVE_OK ||
+            archive_write_open_fd(out->archive, fd) != ARCHIVE_OK) {
+                archive_out_free(out);
+                return -ENOMEM;
+        }
+        *outp = out;
+        return 0;
+}
+
+struct archive_out *archive_out_free(struct archive_out *out)
+{
+        if (!out)
+                return NULL;
+        archive_write_free(out->archive);
+        archive_entry_free(out->entry);
+        free(out->buffer);
+        free(out->parts);
+        if (out->zeros != MAP_FAILED)
+                munmap(out->zeros, ZEROS_BYTES);
+        free(out);
+        return NULL;
+}
+
+const char *archive_out_problem(struct archive_out *out)
+{
+        const char *problem = archive_error_string(out->archive);
+
+        return problem ? problem : "cannot write";
+}
+
+static bool is_zero(const char *bytes, size_t len)
+{
+        return len == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0);
+}
+
+static void add_part(struct archive_out *out, uint64_t offset, uint64_t len)
+{
+        struct part *last = out->n_parts ? &out->parts[out->n_parts - 1] : NULL;
+
+        if (last && (last->offset + last->len == offset || out->n_parts == MAX_PARTS))
+                last->len = offset + len - last->offset;
+        else
+                out->parts[out->n_parts++] = (struct part){offset, len};
+}
+
+static bool is_sparse(const struct tree_entry *entry)
+{
+        return entry->allocated < entry->size;
+}
+
+/* Finds the parts; what cannot be read is data, to fail when it is written. */
+static void find_parts(struct archive_out *out, const struct tree_entry *entry, tree_read_fn read,
+                       void *ctx)
+{
+        uint64_t offset = 0;
+
+        out->n_parts = 0;
+        while (is_sparse(entry) && offset < entry->size) {
+                size_t done = 0;
+
+                if (read(ctx, offset, out->buffer, BUFFER_BYTES, &done) || done == 0)
+                        break;
+                if (done > entry->size - offset)
+                        done = (size_t)(entry->size - offset);
+                for (size_t i = 0; i < done; i += HOLE_BYTES) {
+                        size_t len = done - i < HOLE_BYTES ? done - i : HOLE_BYTES;
+
+                        if (!is_zero(out->buffer + i, len))
+                                add_part(out, offset + i, len);
+                }
+                offset += done;
+        }
+        if (offset < entry->size)
+                add_part(out, offset, entry->size - offset);
+}
+
+static void set_xattrs(struct archive_entry *to, const struct tree_entry *entry)
+{
+        struct fs_xattr xattr;
+        size_t offset = 0;
+        char text[24];
+
+        while (fs_xattr_next(entry->xattrs, entry->xattrs_len, &offset, &xattr) == 0) {
+                char name[UINT8_MAX + 1] = "";
+
+                memcpy(name, xattr.name, xattr.name_len);
+                archive_entry_xattr_add_entry(to, name, xattr.value, xattr.value_len);
+        }
+        if (entry->has_count) {
+                int len = snprintf(text, sizeof(text), "%" PRIu64, entry->count);
+
+                archive_entry_xattr_add_entry(to, FS_XATTR_COUNT, text, (size_t)len);
+        }
+}
+
+static void set_times(struct archive_entry *to, const struct fs_attr *attr)
+{
+        struct timespec mtime = fs_time_spec(attr->mtime), atime = fs_time_spec(attr->atime);
+
+        archive_entry_set_mtime(to, mtime.tv_sec, mtime.tv_nsec);
+        archive_entry_set_atime(to, atime.tv_sec, atime.tv_nsec);
+}
+
+static int fill_entry(struct archive_out *out, const struct tree_entry *entry)
+{
+        struct archive_entry *to = out->entry;
+        bool is_dir = S_ISDIR(entry->attr.mode);
+        char *path;
+
+        archive_entry_clear(to);
+        if (asprintf(&path, "%s%s", *entry->path ? entry->path : ".", is_dir ? "/" : "") < 0)
+                return -ENOMEM;
+        archive_entry_copy_pathname(to, path);
+        free(path);
+        archive_entry_set_mode(to, entry->attr.mode);
+        archive_entry_set_uid(to, entry->attr.uid);
+        archive_entry_set_gid(to, entry->attr.gid);
+        set_times(to, &entry->attr);
+        if (entry->target)
+                archive_entry_copy_symlink(to, entry->target);
+        set_xattrs(to, entry);
+        archive_entry_set_size(to, S_ISREG(entry->attr.mode) ? (la_int64_t)entry->size : 0);
+        if (!S_ISREG(entry->attr.mode) || !is_sparse(entry))
+                return 0;
+        for (size_t i = 0; i < out->n_parts; i++)
+                archive_entry_sparse_add_entry(to, (la_int64_t)out->parts[i].offset,
+                                               (la_int64_t)out->parts[i].len);
+        /* a list that is empty would mean all of it */
+        if (!out->n_parts)
+                archive_entry_sparse_add_entry(to, (la_int64_t)entry->size, 0);
+        return 0;
+}
+
+static int write_bytes(struct archive_out *out, const char *bytes, uint64_t len)
+{
+        while (len) {
+                la_ssize_t n = archive_write_data(out->archive, bytes, len);
+
+                if (n <= 0) {
+                        int error = archive_errno(out->archive);
+
+                        return error > 0 ? -error : -EIO;
+                }
+                bytes += n;
+                len -= (uint64_t)n;
+        }
+        return 0;
+}
+
+static int write_zeros(struct archive_out *out, uint64_t len)
+{
+        int result = 0;
+
+        while (len && !result) {
+                uint64_t n = len < ZEROS_BYTES ? len : ZEROS_BYTES;
+
+                result = write_bytes(out, out->zeros, n);
+                len -= n;
+        }
+        return result;
+}
+
+static int write_part(struct archive_out *out, const struct tree_entry *entry,
+                      const struct part *part, tree_read_fn read, void *ctx)
+{
+        uint64_t offset = part->offset, end = part->offset + part->len;
+        int result = 0;
+
+        while (offset < end && !result) {
+                size_t want = end - offset < BUFFER_BYTES ? (size_t)(end - offset) : BUFFER_BYTES;
+                size_t done = 0;
+                int failed = read(ctx, offset, out->buffer, want, &done);
+
+                if (failed || done == 0) {
+                        out->failed(out->failed_ctx, entry->path,
+                                    failed ? transfer_reason(failed) : "it shrank meanwhile");
+                        return write_zeros(out, end - offset);
+                }
+                result = write_bytes(out, out->buffer, done);
+                offset += done;
+        }
+        return result;
+}
+
+static int write_value(struct archive_out *out, const struct tree_entry *entry, tree_read_fn read,
+                       void *ctx)
+{
+        uint64_t offset = 0;
+        int result = 0;
+
+        for (size_t i = 0; i < out->n_parts && !result; i++) {
+                result = write_zeros(out, out->parts[i].offset - offset);
+                if (!result)
+                        result = write_part(out, entry, &out->parts[i], read, ctx);
+                offset = out->parts[i].offset + out->parts[i].len;
+        }
+        return result ? result : write_zeros(out, entry->size - offset);
+}
+
+static int archive_result(struct archive_out *out, int status)
+{
+        int error = archive_errno(out->archive);
+
+        /* a warning is of a name that is no UTF-8, which is written as it is */
+        if (status == ARCHIVE_OK || status == ARCHIVE_WARN)
+                return 0;
+        return error > 0 ? -error : -EIO;
+}
+
+int archive_out_add(struct archive_out *out, const struct tree_entry *entry, tree_read_fn read,
+                    void *ctx, uint64_t *n_bytes)
+{
+        bool has_value = S_ISREG(entry->attr.mode);
+        int status, result;
+
+        *n_bytes = 0;
+        out->n_parts = 0;
+        if (has_value)
+                find_parts(out, entry, read, ctx);
+        result = fill_entry(out, entry);
+        if (result)
+                return result;
+        status = archive_write_header(out->archive, out->entry);
+        if (status == ARCHIVE_FAILED) {
+                out->failed(out->failed_ctx, entry->path, archive_out_problem(out));
+                return 0;
+        }
+        result = archive_result(out, status);
+        if (!result && has_value && entry->size)
+                result = write_value(out, entry, read, ctx);
+        if (!result)
+                result = archive_result(out, archive_write_finish_entry(out->archive));
+        for (size_t i = 0; i < out->n_parts; i++)
+                *n_bytes += out->parts[i].len;
+        return result;
+}
+
+int archive_out_finish(struct archive_out *out)
+{
+        return archive_result(out, archive_write_close(out->archive));
+}

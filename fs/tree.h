@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* One entry of a tree of keys on its way into an archive or out of it. */
+#ifndef FS_TREE_H
+#define FS_TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "attr.h"
+
+struct tree_entry {
+        const char *path;    /* from the root of the store, which is "" itself */
+        struct fs_attr attr; /* birth and ctime are of no meaning */
+        bool has_count;
+        uint64_t count;
+        const uint8_t *xattrs; /* a list as in xattr.h, without the count */
+        size_t xattrs_len;
+        const char *target; /* of a symbolic link, else NULL */
+        uint64_t size;      /* of a file's value, bytes */
+        uint64_t allocated; /* of that; less than the size if there are holes */
+};
+
+/* Reads up to LEN bytes at OFFSET of the entry's value; fewer only at its end. 0 or an error. */
+typedef int (*tree_read_fn)(void *ctx, uint64_t offset, void *buf, size_t len, size_t *done);
+
+/* Why an entry could not be handled; the work goes on. */
+typedef void (*tree_failed_fn)(void *ctx, const char *path, const char *reason);
+
+#endif
