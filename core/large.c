@@ -243,7 +243,7 @@ static int sweep_item(void *ctx, const struct bm_item *item)
 int bm_large_sweep(struct bm_store *store, uint64_t *swept)
 {
         struct sweep sw = {.store = store};
-        struct bm_cursor *cursor;
+        struct bm_cursor *cursor = NULL;
         struct bm_item item;
         int r = bm_cursor_open(store->drops, 0, &cursor), bad = 0;
         while (r == 0) {
