@@ -34,11 +34,11 @@ struct fault_io {
         atomic_bool fail_sync;   /* every sync_data gives -EIO */
         _Atomic uint64_t room;   /* bytes that segments and reserve may have; 0: no limit */
         _Atomic unsigned n_sync; /* calls of sync_data */
-        char segments[128], reserve[128];
+        char segments[256], reserve[256];
 };
 
 struct fixture {
-        char dir[64], path[96];
+        char dir[128], path[160];
         unsigned n_crashes;
         struct fault_io io;
         struct bm_config config;
@@ -124,7 +124,8 @@ static inline int fixture_setup(void **state)
 {
         struct fixture *f = calloc(1, sizeof(*f));
         assert_non_null(f);
-        strcpy(f->dir, "/tmp/bm-unit-XXXXXX");
+        const char *base = getenv("TMPDIR");
+        snprintf(f->dir, sizeof(f->dir), "%s/bm-unit-XXXXXX", base ? base : "/tmp");
         assert_non_null(mkdtemp(f->dir));
         fixture_place(f);
         f->io.ops = *bm_io_posix.ops;
@@ -142,7 +143,7 @@ static inline int fixture_setup(void **state)
 static inline int fixture_teardown(void **state)
 {
         struct fixture *f = *state;
-        char command[128];
+        char command[256];
         atomic_store(&f->io.fail_sync, false);
         atomic_store(&f->io.room, 0);
         (void)bm_close(f->store);
@@ -158,7 +159,7 @@ static inline int fixture_teardown(void **state)
  * place. It is not open yet; the store before it is gone. */
 static inline void fixture_kill(struct fixture *f)
 {
-        char old[96], command[256];
+        char old[160], command[512];
         strcpy(old, f->path);
         f->n_crashes++;
         fixture_place(f);
@@ -171,7 +172,7 @@ static inline void fixture_kill(struct fixture *f)
 /* Overwrites one byte of a file of the store (from its end if AT is negative). */
 static inline void fixture_damage(struct fixture *f, const char *name, off_t at)
 {
-        char path[256];
+        char path[512];
         uint8_t byte;
         snprintf(path, sizeof(path), "%s/%s", f->path, name);
         int fd = open(path, O_RDWR);

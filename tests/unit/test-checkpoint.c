@@ -259,7 +259,7 @@ static void a_clean_end_behind_the_segment(void **state)
         struct bm_manifest m;
         struct bm_store *store;
         uint8_t bytes[BM_MANIFEST_ROOT];
-        char path[128];
+        char path[512];
         put_text(f, "a", "1");
         fixture_close(f);
         snprintf(path, sizeof(path), "%s/manifest", f->path);

@@ -71,7 +71,7 @@ static void what_lives_is_moved(void **state)
 
 static bool has_file(struct fixture *f, uint32_t file_id)
 {
-        char path[160];
+        char path[512];
         snprintf(path, sizeof(path), "%s/segments/%08x", f->path, file_id);
         return access(path, F_OK) == 0;
 }
@@ -125,7 +125,7 @@ static void an_orphan_is_moved_too(void **state)
 
 static void wipe_manifests(struct fixture *f)
 {
-        char path[128];
+        char path[512];
         static const char zeros[2 * BM_MANIFEST_ROOT] = "no manifest";
         snprintf(path, sizeof(path), "%s/manifest", f->path);
         int fd = open(path, O_WRONLY);

@@ -86,7 +86,7 @@ static void a_missing_segment_is_damage(void **state)
 {
         struct fixture *f = *state;
         struct bm_store *store;
-        char value[4000], key[16], name[32], path[160];
+        char value[4000], key[16], name[32], path[512];
         memset(value, 'v', sizeof(value));
         for (int i = 0; i < 300; i++) {
                 snprintf(key, sizeof(key), "key%d", i);
@@ -106,7 +106,7 @@ static void unfinished_segments_are_removed(void **state)
         struct fixture *f = *state;
         static const char *const names[] = {"00000abc", "00000abd"};
         struct bm_store *store;
-        char path[160];
+        char path[512];
         put_text(f, "a", "1");
         fixture_kill(f);
         for (unsigned i = 0; i < 2; i++) { /* one empty, one all zeros */
