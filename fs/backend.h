@@ -104,6 +104,8 @@ struct backend {
         int (*flush)(void *ctx, struct backend_call *call);
         int (*statfs)(void *ctx, struct bm_space *space, struct backend_call *call);
         int (*stats)(void *ctx, struct bm_stats *stats);
+        int (*segments)(void *ctx, int (*fn)(void *fn_ctx, const struct bm_segment_info *info),
+                        void *fn_ctx);
 };
 
 /* The embedded map; STORE stays the caller's and must outlive BACKEND. */

@@ -154,6 +154,12 @@ static int map_stats(void *ctx, struct bm_stats *stats)
         return bm_stats(ctx, stats);
 }
 
+static int map_segments(void *ctx, int (*fn)(void *fn_ctx, const struct bm_segment_info *info),
+                        void *fn_ctx)
+{
+        return bm_segments(ctx, fn, fn_ctx);
+}
+
 void backend_map_init(struct backend *backend, struct bm_store *store)
 {
         *backend = (struct backend){
@@ -183,5 +189,6 @@ void backend_map_init(struct backend *backend, struct bm_store *store)
                 .flush = map_flush,
                 .statfs = map_statfs,
                 .stats = map_stats,
+                .segments = map_segments,
         };
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* bucketmap info [--json] [-b] STORE|DIR */
+/* bucketmap info [--json|--map] [-b] STORE|DIR */
 #include <errno.h>
+#include <langinfo.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,16 +13,18 @@
 #include "command.h"
 #include "control.h"
 #include "print.h"
+#include "segment_map.h"
 
 #define SLOTS_PER_LINE 4
 
 struct request {
         const char *word;
-        bool json, plain;
+        bool json, plain, map;
 };
 
 static const struct argp_option options[] = {
         {"json", 'j', NULL, 0, "For programs", 0},
+        {"map", 'm', NULL, 0, "Draw the data segments by how much of each lives, too", 0},
         {"bytes", 'b', NULL, 0, "Plain bytes instead of units", 0},
         {0},
 };
@@ -34,6 +37,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         switch (key) {
         case 'j':
                 request->json = true;
+                return 0;
+        case 'm':
+                request->map = true;
+                return 0;
+        case ARGP_KEY_SUCCESS:
+                if (request->map && request->json)
+                        command_usage(state, "--map is for people, --json for programs");
                 return 0;
         case 'b':
                 request->plain = true;
@@ -161,6 +171,25 @@ static int print(const struct request *request, const char *store, pid_t daemon,
         return r ? command_error(store, "cannot print: %s", strerror(-r)) : COMMAND_FINE;
 }
 
+/* The segments of OPENED, or, if that is NULL, of the daemon behind FD. */
+static int print_map(const struct request *request, const char *store, struct bm_store *opened,
+                     int fd)
+{
+        bool ascii = strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
+        struct segment_list list = {0};
+        int r = opened ? bm_segments(opened, segment_list_add, &list)
+                       : control_segments(fd, segment_list_add, &list);
+
+        putchar('\n');
+        if (!r)
+                r = segment_map_print(stdout, &list, ascii, request->plain);
+        segment_list_deinit(&list);
+        if (!r && fflush(stdout))
+                r = -errno;
+        return r ? command_error(store, "cannot draw its segments: %s", strerror(-r))
+                 : COMMAND_FINE;
+}
+
 /* A store that nobody serves: opened for reading, which changes nothing on disk. */
 static int print_closed(const struct request *request, const char *store)
 {
@@ -176,6 +205,8 @@ static int print_closed(const struct request *request, const char *store)
         r = bm_stats(opened, &stats);
         code = r ? command_fail(store, "cannot read its figures", r)
                  : print(request, store, 0, &stats);
+        if (!code && request->map)
+                code = print_map(request, store, opened, -1);
         bm_close(opened);
         return code;
 }
@@ -184,13 +215,16 @@ static int print_mounted(const struct request *request, const char *store, int f
 {
         struct bm_stats stats;
         pid_t daemon = 0;
-        int r = control_pid(fd, &daemon);
+        int r = control_pid(fd, &daemon), code;
 
         if (!r)
                 r = control_stats(fd, &stats);
         if (r)
                 return command_error(request->word, "the daemon does not tell: %s", strerror(-r));
-        return print(request, store, daemon, &stats);
+        code = print(request, store, daemon, &stats);
+        if (!code && request->map)
+                code = print_map(request, store, NULL, fd);
+        return code;
 }
 
 int cmd_info(int argc, char **argv)

@@ -132,3 +132,37 @@ int control_remove(int fd, struct fs_ioc_remove *remove)
 {
         return ioctl(fd, FS_IOC_REMOVE, remove) ? -errno : 0;
 }
+
+static const char *kind_name(uint8_t kind)
+{
+        return kind == 0 ? "log" : kind == 1 ? "cold" : "index";
+}
+
+int control_segments(int fd, int (*fn)(void *ctx, const struct bm_segment_info *info), void *ctx)
+{
+        struct fs_ioc_segments page = {.from = 0};
+        int r;
+
+        do {
+                if (ioctl(fd, FS_IOC_SEGMENTS, &page))
+                        return -errno;
+                for (uint32_t i = 0; i < page.n && i < FS_IOC_SEGMENTS_MAX; i++) {
+                        const struct fs_ioc_segment *s = &page.segments[i];
+                        const struct bm_segment_info info = {
+                                .file_id = s->file_id,
+                                .drive = s->drive,
+                                .kind = kind_name(s->kind),
+                                .number = s->number,
+                                .size = s->size,
+                                .used = s->used,
+                                .live = s->live,
+                        };
+
+                        page.from = s->file_id + 1;
+                        r = fn(ctx, &info);
+                        if (r)
+                                return r;
+                }
+        } while (page.n == FS_IOC_SEGMENTS_MAX);
+        return 0;
+}

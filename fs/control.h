@@ -25,6 +25,9 @@ int control_requests(int fd, struct fs_ioc_requests *requests);
 /* The daemon's process id, as it sees it. 0 or a negative errno. */
 int control_pid(int fd, pid_t *pid);
 
+/* bm_segments there. What FN returns but 0 ends it and is returned; else 0 or a negative errno. */
+int control_segments(int fd, int (*fn)(void *ctx, const struct bm_segment_info *info), void *ctx);
+
 struct fs_ioc_remove;
 
 /* FS_IOC_REMOVE to the directory FD, any one in a mount. 0, or a negative errno: nothing was done.

@@ -119,6 +119,28 @@ _Static_assert(sizeof(struct fs_ioc_requests) == 8512, "the same on every machin
 /* What the kernel asked since the mount. */
 #define FS_IOC_REQUESTS _IOR(FS_IOC_MAGIC, 3, struct fs_ioc_requests)
 
+#define FS_IOC_SEGMENTS_MAX 32u
+
+/* Some of bm_segments */
+struct fs_ioc_segments {
+        uint32_t from; /* in: the smallest file id that is wanted */
+        uint32_t n;    /* out: how many follow; fewer than fit: that was all */
+        uint64_t reserved;
+        struct fs_ioc_segment {
+                uint32_t file_id;
+                uint16_t drive;
+                uint8_t kind; /* 0 log, 1 cold, 2 index */
+                uint8_t pad;
+                uint64_t number;
+                uint64_t size, used, live; /* bytes */
+        } segments[FS_IOC_SEGMENTS_MAX];
+};
+
+_Static_assert(sizeof(struct fs_ioc_segments) == 1296, "the same on every machine");
+
+/* The segments, in the order of their file ids. */
+#define FS_IOC_SEGMENTS _IOWR(FS_IOC_MAGIC, 4, struct fs_ioc_segments)
+
 /* Names in a directory to be removed if the count of each is COUNT */
 struct fs_ioc_remove {
         uint64_t count;

@@ -87,6 +87,52 @@ static void reply_info(fuse_req_t req, size_t out_size)
         fuse_reply_ioctl(req, 0, &info, sizeof(info));
 }
 
+#define ENOUGH 1 /* segments for one answer */
+
+static int take_segment(void *ctx, const struct bm_segment_info *info)
+{
+        struct fs_ioc_segments *segments = ctx;
+
+        if (info->file_id < segments->from)
+                return 0;
+        if (segments->n == FS_IOC_SEGMENTS_MAX)
+                return ENOUGH;
+        segments->segments[segments->n++] = (struct fs_ioc_segment){
+                .file_id = info->file_id,
+                .drive = (uint16_t)info->drive,
+                .kind = !strcmp(info->kind, "log")    ? 0
+                        : !strcmp(info->kind, "cold") ? 1
+                                                      : 2,
+                .number = info->number,
+                .size = info->size,
+                .used = info->used,
+                .live = info->live,
+        };
+        return 0;
+}
+
+static void reply_segments(fuse_req_t req, const void *in, size_t in_size, size_t out_size)
+{
+        struct fs *fs = fs_of(req);
+        struct fs_ioc_segments *segments = NULL;
+        int result = -EINVAL;
+
+        if (in_size >= sizeof(*segments) && out_size >= sizeof(*segments)) {
+                segments = calloc(1, sizeof(*segments));
+                result = segments ? 0 : -ENOMEM;
+        }
+        if (!result) {
+                memcpy(&segments->from, in, sizeof(segments->from));
+                result = fs->backend.segments(fs->backend.ctx, take_segment, segments);
+                result = result == ENOUGH ? 0 : result;
+        }
+        if (result)
+                fs_reply(req, result);
+        else
+                fuse_reply_ioctl(req, 0, segments, sizeof(*segments));
+        free(segments);
+}
+
 static void reply_requests(fuse_req_t req, size_t out_size)
 {
         struct fs_ioc_requests requests;
@@ -139,7 +185,8 @@ void fs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct
                  unsigned flags, const void *in, size_t in_size, size_t out_size)
 {
         uid_t caller = fuse_req_ctx(req)->uid;
-        bool of_root = cmd == FS_IOC_INFO || cmd == FS_IOC_SYNC || cmd == FS_IOC_REQUESTS;
+        bool of_root = cmd == FS_IOC_INFO || cmd == FS_IOC_SYNC || cmd == FS_IOC_REQUESTS ||
+                       cmd == FS_IOC_SEGMENTS;
 
         if (cmd != FS_IOC_REMOVE && cmd != FS_IOC_PUT && (ino != FS_ROOT_ID || !of_root))
                 fs_reply(req, -ENOTTY);
@@ -149,6 +196,8 @@ void fs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct
                 reply_info(req, out_size);
         else if (cmd == FS_IOC_REQUESTS)
                 reply_requests(req, out_size);
+        else if (cmd == FS_IOC_SEGMENTS)
+                reply_segments(req, in, in_size, out_size);
         else if (cmd == FS_IOC_REMOVE)
                 fs_ioctl_remove(req, ino, in, in_size, out_size);
         else if (cmd == FS_IOC_PUT)
