@@ -393,8 +393,9 @@ BM_EXPORT BM_CHECKED int bm_set_meta(const struct bm_ref *ref, bm_meta_fn fn, vo
 
 /*
  * Writes LEN bytes at OFFSET of the value, which grows if needed, and lets FN
- * (may be NULL) change the meta with it. A crash may leave the first chunks
- * of a long write; each chunk (32 KiB) is there wholly or not. *DONE says how
+ * (may be NULL) change the meta with it. A long write goes chunk by chunk
+ * (32 KiB), FN being called with each: a crash may leave the first ones; each
+ * is there wholly or not. *DONE says how
  * many bytes were written, also after an error.
  * Errors: BM_E_NOT_FOUND, BM_E_STALE, BM_E_IS_MAP, -EFBIG (over BM_VALUE_MAX).
  */
