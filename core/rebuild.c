@@ -25,7 +25,8 @@ struct rebuild {
         struct bm_store *store;
         struct bm_replay *replay;
         struct bm_segment **list; /* data segments, log ones by ascending number */
-        size_t n;
+        uint64_t *ends;           /* of the same, bytes: behind the last record but a seal */
+        size_t n, n_log;
 };
 
 typedef int (*record_fn)(struct rebuild *rb, const struct bm_record *r,
@@ -70,17 +71,21 @@ static int walk(struct rebuild *rb, record_fn fn)
 
 /* 1: the whole frames of a segment. Behind a seal stands what an earlier
  * recovery discarded. *SEALED: there was one. */
-static void measure(struct bm_segment *s, bool *sealed)
+static void measure(struct bm_segment *s, bool *sealed, uint64_t *end)
 {
         uint64_t at = BM_SEGMENT_HEADER, whole = at;
         struct bm_record r;
         *sealed = false;
         while (!*sealed && bm_segment_record(s, at, &r) == 0) {
+                *sealed = r.type == BM_REC_SEAL;
+                if (*sealed)
+                        *end = at;
                 at += r.length;
                 if (!r.more)
                         whole = at;
-                *sealed = r.type == BM_REC_SEAL;
         }
+        if (!*sealed)
+                *end = whole;
         atomic_store(&s->used, whole);
         atomic_store(&s->synced, 0);
         atomic_store(&s->n_puts, 0);
@@ -223,16 +228,27 @@ static int adopt_maps(struct bm_store *store)
         return r;
 }
 
+/* Whether the log, as it is, ever was as long as VERSION says. */
+static bool was_logged(const struct rebuild *rb, uint64_t version)
+{
+        for (size_t i = 0; i < rb->n_log; i++) {
+                if (rb->list[i]->header.number == bm_pos_number(version))
+                        return bm_pos_offset(version) <= rb->ends[i];
+        }
+        return version <= rb->replay->end; /* in a segment that is gone */
+}
+
 /*
- * A copy that compaction made of what the log lost again: no manifest can have
- * named it, for each syncs the log first, so what it is a copy of still
- * stands where it was. From there on the segment is not used.
+ * A copy that compaction made of what the log lost, in this crash or an
+ * earlier one: no manifest can have named it, for each syncs the log first, so
+ * what it is a copy of still stands where it was. From there on the segment is
+ * not used.
  */
 static void cut_cold(struct rebuild *rb, struct bm_segment *s)
 {
         uint64_t used = atomic_load(&s->used), at = BM_SEGMENT_HEADER;
         struct bm_record r;
-        while (at < used && bm_segment_record(s, at, &r) == 0 && r.version <= rb->replay->end)
+        while (at < used && bm_segment_record(s, at, &r) == 0 && was_logged(rb, r.version))
                 at += r.length;
         atomic_store(&s->used, at);
 }
@@ -255,6 +271,7 @@ static int find_end(struct rebuild *rb, const bool *sealed)
                 return BM_E_DAMAGED;
         }
         replay->end = bm_pos(rb->list[last]->header.number, atomic_load(&rb->list[last]->used));
+        rb->n_log = last + 1;
         memmove(rb->list + last + 1, rb->list + n_log, (rb->n - n_log) * sizeof(*rb->list));
         rb->n -= n_log - last - 1;
         int r = bm_replay_look_beyond(rb->store, replay);
@@ -272,8 +289,11 @@ static int collect(struct rebuild *rb)
         bool *sealed = NULL;
         size_t n, kept = 0;
         int r = bm_drives_list(&rb->store->drives, &rb->list, &n);
-        if (r == 0 && !(sealed = calloc(n + 1, sizeof(*sealed))))
-                r = -ENOMEM;
+        if (r == 0) {
+                sealed = calloc(n + 1, sizeof(*sealed));
+                rb->ends = calloc(n + 1, sizeof(*rb->ends));
+                r = sealed && rb->ends ? 0 : -ENOMEM;
+        }
         for (size_t i = 0; i < n && r == 0; i++) {
                 if (rb->list[i]->header.kind != BM_SEGMENT_INDEX)
                         rb->list[kept++] = rb->list[i];
@@ -282,7 +302,7 @@ static int collect(struct rebuild *rb)
         if (r == 0 && kept > 0)
                 qsort(rb->list, kept, sizeof(struct bm_segment *), compare_segments);
         for (size_t i = 0; i < kept && r == 0; i++)
-                measure(rb->list[i], &sealed[i]);
+                measure(rb->list[i], &sealed[i], &rb->ends[i]);
         if (r == 0)
                 r = find_end(rb, sealed);
         for (size_t i = 0; i < rb->n && r == 0; i++) {
@@ -310,5 +330,6 @@ int bm_rebuild(struct bm_store *store, struct bm_replay *replay)
         if (r == 0)
                 r = adopt_maps(store);
         free(rb.list);
+        free(rb.ends);
         return r;
 }
