@@ -237,6 +237,14 @@ static int sweep_item(void *ctx, const struct bm_item *item)
         /* a cut's chunks go also while the value is held; the value itself does not */
         if (sw->drop.generation == WHOLE && bm_counts_get(&sw->store->held, sw->drop.data_id))
                 return 0;
+        /* Only now is the drop sure: between the listing and the look at the
+         * hold a value stored ahead may have been committed, which takes its
+         * drop away first and its hold afterwards. */
+        struct bm_view view;
+        int r = bm_read_value(sw->store->drops, item->key, item->key_len, &view);
+        if (r != 0)
+                return r == BM_E_NOT_FOUND ? 0 : r;
+        bm_view_release(&view);
         return sweep_one(sw, item->key, item->key_len);
 }
 
