@@ -10,7 +10,6 @@
 
 enum {
         SEGMENTS_WANTED = 32, /* so many make up what lives */
-        PATIENCE = 8,         /* rounds of the keeper that a deletion waits for in vain */
         RESERVE_SEGMENTS = 4, /* two of the log, a cold one, and what a checkpoint's tables take */
 };
 
@@ -143,8 +142,6 @@ int bm_space_prepare(struct bm_store *store, uint64_t capacity)
 
 int bm_space_grow(struct bm_store *store, uint64_t capacity, bool privileged)
 {
-        /* what a round empties is freed only by the checkpoints of later ones */
-        unsigned rounds = privileged ? PATIENCE : 0;
         for (;;) {
                 int r = privileged ? prepare(store, capacity) : bm_space_prepare(store, capacity);
                 if (r != -ENOSPC)
@@ -153,9 +150,7 @@ int bm_space_grow(struct bm_store *store, uint64_t capacity, bool privileged)
                 if ((privileged && bm_space_draw(store, size, BM_SPACE_LOG)) ||
                     bm_keeper_win_space(store))
                         continue;
-                if (privileged && bm_space_draw(store, size, BM_SPACE_ALL))
-                        continue;
-                if (rounds-- == 0)
+                if (!privileged || !bm_space_draw(store, size, BM_SPACE_ALL))
                         return -ENOSPC;
         }
 }
