@@ -77,25 +77,34 @@ static int copy_in(struct bm_log *log, struct bm_segment *s, const uint8_t *byte
         return 0;
 }
 
+uint32_t bm_log_seal(const struct bm_segment *s, uint64_t offset, const struct bm_segment *next,
+                     uint8_t out[BM_SEAL_ROOM])
+{
+        const struct bm_seal names = {
+                .next_number = next->header.number,
+                .next_salt = next->header.salt,
+                .next_file_id = next->header.file_id,
+        };
+        uint8_t value[BM_SEAL_BYTES];
+        bm_seal_encode(&names, value);
+        struct bm_record seal = {.type = BM_REC_SEAL, .value = value, .value_len = sizeof(value)};
+        uint32_t len = bm_record_measure(&seal, s->header.base_time);
+        assert(len <= BM_SEAL_ROOM);
+        bm_record_encode(&seal, s->header.base_time, out);
+        bm_record_seal(out, len, s->header.salt, offset);
+        return len;
+}
+
 /* Locked. Ends the active segment and goes on in the prepared one. */
 static int install_next(struct bm_log *log)
 {
         struct bm_segment *s = atomic_load_explicit(&log->active, memory_order_relaxed);
         struct bm_segment *next = atomic_load_explicit(&log->next, memory_order_acquire);
-        uint8_t value[BM_SEAL_BYTES], bytes[BM_SEAL_ROOM];
-        bm_seal_encode(&(struct bm_seal){.next_number = next->header.number,
-                                         .next_salt = next->header.salt,
-                                         .next_file_id = next->header.file_id},
-                       value);
-        struct bm_record seal = {.type = BM_REC_SEAL, .value = value, .value_len = sizeof(value)};
-        uint32_t len = bm_record_measure(&seal, s->header.base_time);
-        assert(len <= BM_SEAL_ROOM);
+        uint8_t bytes[BM_SEAL_ROOM];
         int r = reserve_unsynced(log);
         if (r < 0)
                 return r;
-        bm_record_encode(&seal, s->header.base_time, bytes);
-        bm_record_seal(bytes, len, s->header.salt, atomic_load(&s->used));
-        r = copy_in(log, s, bytes, len);
+        r = copy_in(log, s, bytes, bm_log_seal(s, atomic_load(&s->used), next, bytes));
         if (r < 0)
                 return r;
         atomic_store_explicit(&s->state, BM_SEGMENT_SEALED, memory_order_relaxed);

@@ -69,6 +69,10 @@ int bm_log_append(struct bm_log *log, struct bm_record *records, size_t n, bool 
  */
 int bm_log_prepare(struct bm_log *log, uint64_t capacity, uint64_t durable);
 
+/* Encodes, for byte OFFSET of SEGMENT, the seal that leads to NEXT; its length. */
+uint32_t bm_log_seal(const struct bm_segment *segment, uint64_t offset,
+                     const struct bm_segment *next, uint8_t out[BM_SEAL_ROOM]);
+
 /* Hands out what a flush up to *TAIL must sync: the segments sealed since the
  * last call (malloc'd array, the caller's) and the active one. */
 int bm_log_take_unsynced(struct bm_log *log, struct bm_segment ***segments, size_t *n,

@@ -302,17 +302,10 @@ static int remove_later(struct bm_store *store, uint64_t end)
 static int seal_at(struct bm_store *store, uint64_t end, const struct bm_segment *next)
 {
         struct bm_segment *s = log_segment(store, bm_pos_number(end));
-        uint8_t value[BM_SEAL_BYTES], bytes[BM_SEAL_ROOM];
-        bm_seal_encode(&(struct bm_seal){.next_number = next->header.number,
-                                         .next_salt = next->header.salt,
-                                         .next_file_id = next->header.file_id},
-                       value);
-        struct bm_record seal = {.type = BM_REC_SEAL, .value = value, .value_len = sizeof(value)};
-        uint32_t len = bm_record_measure(&seal, s->header.base_time);
+        uint8_t bytes[BM_SEAL_ROOM];
+        uint32_t len = bm_log_seal(s, bm_pos_offset(end), next, bytes);
         if (!bm_range_ok(bm_pos_offset(end), len, s->size))
                 return BM_E_DAMAGED;
-        bm_record_encode(&seal, s->header.base_time, bytes);
-        bm_record_seal(bytes, len, s->header.salt, bm_pos_offset(end));
         int r = bm_io_call(s->io, pwrite, s->fd, bytes, len, bm_pos_offset(end));
         if (r == 0)
                 r = bm_io_call(s->io, sync_data, s->fd);

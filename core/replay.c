@@ -15,7 +15,7 @@
 struct reader {
         struct bm_store *store;
         struct bm_replay *replay;
-        struct bm_segment **by_number; /* log segments, sorted */
+        struct bm_segment **by_number; /* log segments, in no order */
         size_t n_segments, cap_segments;
         struct bm_record *frame;
         struct bm_location *where;
