@@ -3,7 +3,7 @@
  * Opening: the newest good manifest, then whatever the log says behind it.
  *
  * Steps and their argument stand in DESIGN.md, "Recovery"; the functions in
- * recover.c carry the same numbers.
+ * recover*.c carry the same numbers.
  */
 #ifndef BM_RECOVER_H
 #define BM_RECOVER_H
