@@ -52,7 +52,8 @@ struct bm_io_ops {
         /* A directory's entries. */
         int (*sync_dir)(const struct bm_io *io, int dir);
 
-        /* The whole of a file, shared. */
+        /* The whole of a file, shared. What of it cannot be read later on reads
+         * as zeros, and bm_mapped_intact says so (io_mapped.h). */
         int (*map)(const struct bm_io *io, int fd, size_t len, bool writable, void **addr);
         int (*unmap)(const struct bm_io *io, void *addr, size_t len);
         /* Stores into a mapping of FD at OFFSET; BASE is what map gave. */

@@ -5,10 +5,12 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "base/compiler.h"
+#include "io_mapped.h"
 
 struct guard {
         sigjmp_buf back;
@@ -21,21 +23,48 @@ static _Thread_local struct guard *volatile guarded;
 static struct sigaction before;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/* Whether it is a page that a load or store met: nothing that was sent, and
+ * no news of a bad page that nobody touched. */
+static bool is_fault(const siginfo_t *info)
+{
+        return info->si_code == BUS_ADRERR || info->si_code == BUS_OBJERR ||
+               info->si_code == BUS_MCEERR_AR;
+}
+
+/* Whatever would have happened without this handler. */
+static void pass_on(int signal, siginfo_t *info, void *context)
+{
+        if (before.sa_flags & SA_SIGINFO) {
+                before.sa_sigaction(signal, info, context);
+                return;
+        }
+        if (before.sa_handler == SIG_IGN && info->si_code <= 0) /* sent by somebody */
+                return;
+        if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) {
+                before.sa_handler(signal);
+                return;
+        }
+        (void)sigaction(SIGBUS, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+        /* a fault is repeated at the return, and ends the process; others are not */
+        if (!is_fault(info))
+                (void)raise(signal);
+}
+
 static void on_sigbus(int signal, siginfo_t *info, void *context)
 {
         struct guard *g = guarded;
         uintptr_t at = (uintptr_t)info->si_addr;
+        int saved = errno;
 
-        if (g && at >= g->first && at <= g->last)
-                siglongjmp(g->back, 1);
-        if (before.sa_flags & SA_SIGINFO) {
-                before.sa_sigaction(signal, info, context);
-        } else if (before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN) {
-                /* the access is repeated and ends the process, as it would have */
-                (void)sigaction(SIGBUS, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
-        } else {
-                before.sa_handler(signal);
+        if (is_fault(info)) {
+                if (g && at >= g->first && at <= g->last)
+                        siglongjmp(g->back, 1);
+                if (bm_mapped_replace(at)) {
+                        errno = saved;
+                        return; /* the load is repeated, and gets zeros */
+                }
         }
+        pass_on(signal, info, context);
 }
 
 static void install(void)
@@ -48,6 +77,12 @@ static void install(void)
 
         /* can only fail for a bad signal number */
         (void)sigaction(SIGBUS, &action, &before);
+}
+
+int bm_guard_mapping(void *base, size_t len)
+{
+        (void)pthread_once(&once, install);
+        return bm_mapped_add(base, len);
 }
 
 /* The jump comes back here; nothing that changes in between is used after it. */
@@ -69,7 +104,8 @@ int bm_guarded_copy(void *dst, const void *src, size_t len)
         if (bm_likely(guard_begin(&g, dst, len))) {
                 memcpy(dst, src, len);
                 guarded = NULL;
-                return 0;
+                /* a reader may have met the bad page first */
+                return bm_mapped_intact(dst, len) ? 0 : -EIO;
         }
         guarded = NULL;
         return -EIO;

@@ -19,6 +19,7 @@
 #include "io.h"
 #include "io_allocate.h"
 #include "io_guard.h"
+#include "io_mapped.h"
 
 enum { STAT_BLOCK = 512 };
 
@@ -157,6 +158,9 @@ static int posix_pwrite(const struct bm_io *io, int fd, const void *buf, size_t 
         while (r == 0 && len) {
                 ssize_t n = retried(pwrite(fd, p, len, (off_t)offset));
 
+                /* from a mapping that cannot be read */
+                if (n == -EFAULT)
+                        return -EIO;
                 if (n < 0)
                         return (int)n;
                 if (n == 0)
@@ -203,12 +207,17 @@ static int posix_map(const struct bm_io *io, int fd, size_t len, bool writable, 
 
         if (p == MAP_FAILED)
                 return -errno;
-        *addr = p;
-        return 0;
+        int r = bm_guard_mapping(p, len);
+        if (r < 0)
+                (void)munmap(p, len);
+        else
+                *addr = p;
+        return r;
 }
 
 static int posix_unmap(const struct bm_io *io, void *addr, size_t len)
 {
+        bm_mapped_remove(addr);
         return munmap(addr, len) < 0 ? -errno : 0;
 }
 

@@ -14,6 +14,16 @@
 #define bm_unused                  __attribute__((unused))
 #define bm_cold                    __attribute__((cold, noinline))
 
+/* Loads before it are done before those behind it. (The fence of C11 is
+ * nothing that the thread sanitizer understands.) */
+#if defined(__x86_64__)
+#define bm_load_barrier() __asm__ volatile("" ::: "memory")
+#elif defined(__aarch64__)
+#define bm_load_barrier() __asm__ volatile("dmb ishld" ::: "memory")
+#else
+#define bm_load_barrier() __sync_synchronize()
+#endif
+
 /* The struct of TYPE whose MEMBER is at PTR. */
 #define bm_container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
