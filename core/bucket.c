@@ -8,6 +8,7 @@
 #include "base/le.h"
 #include "hash.h"
 #include "store.h"
+#include "unreadable.h"
 
 unsigned bm_stripe_of(uint64_t map_id, uint64_t bucket)
 {
@@ -75,18 +76,16 @@ enum bm_slot_kind bm_record_slot_kind(uint8_t type)
         }
 }
 
-int bm_slot_record(struct bm_store *store, const struct bm_slot *slot, struct bm_segment **segmentp,
+int bm_slot_record(struct bm_store *store, const struct bm_slot *slot,
+                   const struct bm_target *wanted, struct bm_segment **segmentp,
                    struct bm_record *record)
 {
         struct bm_segment *s = bm_drives_segment(&store->drives, slot->file_id);
-        char place[4200];
         *segmentp = s;
-        if (s && s->base && bm_segment_record(s, slot->offset, record) == 0 &&
-            bm_record_slot_kind(record->type) == slot->kind)
+        int r = s && s->base ? bm_segment_record(s, slot->offset, record) : BM_E_DAMAGED;
+        if (r == 0 && bm_record_slot_kind(record->type) == slot->kind)
                 return 0;
-        bm_store_log(store, BM_LOG_ERROR, "damaged record at byte %u of %s", slot->offset,
-                     s ? bm_drives_place(&store->drives, s, place, sizeof(place))
-                       : "a segment that is missing");
+        bm_log_unreadable(store, slot, r, wanted);
         return -EIO;
 }
 
@@ -131,10 +130,15 @@ static int match(void *ctx, const struct bm_slot *slot)
         struct probe *p = ctx;
         struct bm_store *store = p->target->map->store;
         struct bm_found *f = p->found;
-        int r = bm_slot_record(store, slot, &f->segment, &f->record);
+        int r = bm_slot_record(store, slot, p->target, &f->segment, &f->record);
         if (r < 0)
                 return r;
-        if (is_same_key(p->target, &f->record))
+        bool same = is_same_key(p->target, &f->record);
+        if (!bm_record_intact(&f->record)) {
+                bm_log_unreadable(store, slot, -EIO, p->target);
+                return -EIO;
+        }
+        if (same)
                 return 1;
         uint64_t hash =
                 bm_hash_key(store->drives.superblock.hash_secret, f->record.key, f->record.key_len);

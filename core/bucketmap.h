@@ -24,6 +24,12 @@
  *  - A change is there for every reader, and survives the end of the process
  *    (kill -9 too), as soon as the call returns. It survives a power cut once
  *    bm_sync returned, or the commit interval went by.
+ *  - The first bm_create or bm_open of a process installs a handler of SIGBUS,
+ *    by which a page of a store's file that cannot be read or written is an
+ *    error of the call and not the end of the process. A SIGBUS of another
+ *    origin goes to the handler that was there before. A program that installs
+ *    its own later must pass on what it does not know to that which it finds;
+ *    and no thread that calls the library may block SIGBUS.
  */
 #ifndef BUCKETMAP_H
 #define BUCKETMAP_H
@@ -223,7 +229,8 @@ BM_EXPORT BM_CHECKED int bm_map_remove(struct bm_map *parent, const void *key, s
 
 /*
  * What a record holds. Pointers lead into the store and stay good until
- * bm_view_release, whatever happens to the key meanwhile.
+ * bm_view_release, whatever happens to the key meanwhile. Whatever happens to
+ * the disk, reading through them does not end the process: bm_view_intact.
  */
 struct bm_view {
         uint64_t record_id;
@@ -247,8 +254,17 @@ struct bm_view {
 BM_EXPORT BM_CHECKED int bm_read_value(struct bm_map *map, const void *key, size_t key_len,
                                        struct bm_view *view);
 
-/* Ends the view; one that was released or is all zero is allowed. */
-BM_EXPORT void bm_view_release(struct bm_view *view);
+/*
+ * Whether what was read through the view until now was what the store holds:
+ * 0, or -EIO. A page that the medium stops giving (a bad sector, a file that
+ * somebody cut) reads as zeros from then on, so whoever acts on what it read
+ * asks this first. Costs next to nothing.
+ */
+BM_EXPORT int bm_view_intact(const struct bm_view *view);
+
+/* Ends the view; one that was released or is all zero is allowed. Returns
+ * what bm_view_intact would have. */
+BM_EXPORT int bm_view_release(struct bm_view *view);
 
 /*
  * Names one record: a key, and the id that the record under it must have

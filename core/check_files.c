@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The files' part of a check: all records of all segments, needed or not; the copies of
  * superblock and manifest. */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 
@@ -28,15 +29,16 @@ static void check_segment(struct bm_checker *c, struct bm_segment *s)
         uint64_t used = atomic_load_explicit(&s->used, memory_order_acquire), counted = 0;
         for (uint64_t at = BM_SEGMENT_HEADER; at < used;) {
                 struct bm_record r;
-                if (bm_segment_record(s, at, &r) == 0) {
+                int result = bm_segment_record(s, at, &r);
+                if (result == 0) {
                         at += r.length;
                 } else {
                         uint64_t next = next_valid(s, at, used);
                         bm_check_report(
                                 c, BM_CHECK_DEAD, NULL,
-                                "%" PRIu64 " bytes from byte %" PRIu64 " of %s are damaged",
-                                next - at, at,
-                                bm_drives_place(&c->store->drives, s, place, sizeof(place)));
+                                "%" PRIu64 " bytes from byte %" PRIu64 " of %s %s", next - at, at,
+                                bm_drives_place(&c->store->drives, s, place, sizeof(place)),
+                                result == -EIO ? "cannot be read (I/O error)" : "are damaged");
                         at = next;
                 }
                 if (at - counted > 1 << 20) {

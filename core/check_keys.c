@@ -120,7 +120,7 @@ static void name_chunk(struct bm_checker *c, const struct bm_record *record,
                         .map_id = o->map_id, .path = o->path, .key = o->key, .key_len = o->key_len};
 }
 
-static void report_unreadable(struct walk *w, const struct bm_known_slot *known)
+static void report_unreadable(struct walk *w, const struct bm_known_slot *known, int result)
 {
         struct bm_check_where where = {.map_id = w->map->id, .path = w->path};
         struct bm_record record;
@@ -131,10 +131,10 @@ static void report_unreadable(struct walk *w, const struct bm_known_slot *known)
                 if (w->map->id == BM_MAP_CHUNKS)
                         name_chunk(w->check, &record, &where);
         }
-        bm_check_report(w->check, BM_CHECK_RECORD, &where,
-                        "%s of the record at %s fails its checksum",
+        bm_check_report(w->check, BM_CHECK_RECORD, &where, "%s of the record at %s %s",
                         where.key ? "content" : "key and content",
-                        place_of(w->check, &known->slot, place, sizeof(place)));
+                        place_of(w->check, &known->slot, place, sizeof(place)),
+                        result == -EIO ? "cannot be read (I/O error)" : "fails its checksum");
 }
 
 static int check_value(struct walk *w, const struct bm_record *r,
@@ -193,8 +193,9 @@ static int check_slot(struct walk *w, const struct bm_known_slot *known)
         struct bm_segment *s = bm_drives_segment(&c->store->drives, known->slot.file_id);
         struct bm_record r;
         char place[4600];
-        if (!s || !s->base || bm_segment_record(s, known->slot.offset, &r) != 0) {
-                report_unreadable(w, known);
+        int result = s && s->base ? bm_segment_record(s, known->slot.offset, &r) : BM_E_DAMAGED;
+        if (result != 0) {
+                report_unreadable(w, known, result);
                 return 0;
         }
         struct bm_check_where where = {

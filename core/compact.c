@@ -3,6 +3,7 @@
 #include "compact.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ struct compaction {
         struct bm_store *store;
         struct bm_segment *victim;
         uint64_t version; /* that copies get: the log's tail, so they win over what they copy */
+        bool cannot_tell; /* what a record of the victim is about cannot be read */
 };
 
 /* The cold segment with room for LEN more bytes, a new one if need be. */
@@ -70,7 +72,10 @@ static int cold_append(struct bm_store *store, struct bm_record *record, struct 
         uint64_t at = atomic_load(&cold->used);
         bm_record_encode(record, cold->header.base_time, out);
         bm_record_seal(out, len, cold->header.salt, at);
-        r = bm_io_call(cold->io, map_write, cold->fd, cold->base, at, out, len);
+        /* what is copied must not have become zeros on the way */
+        r = bm_record_intact(record)
+                    ? bm_io_call(cold->io, map_write, cold->fd, cold->base, at, out, len)
+                    : -EIO;
         if (out != bytes)
                 free(out);
         if (r < 0)
@@ -194,6 +199,7 @@ static int compact_count(struct compaction *c, const struct bm_record *record, u
         pthread_rwlock_t *lock = &c->store->stripes[t.stripe].lock;
         pthread_rwlock_wrlock(lock);
         r = bm_target_find(&t, &found);
+        c->cannot_tell = r == -EIO;
         if (r == 0 && found.there && found.count == record->count &&
             version_at(found.segment, &found.record, found.slot.offset) <
                     version_at(c->victim, record, at)) {
@@ -248,6 +254,7 @@ static int compact_tombstone(struct compaction *c, const struct bm_record *recor
         if (record->map_id == BM_MAP_ORPHANS)
                 return 0;
         int r = is_orphan(c->store, record->record_id, &orphan);
+        c->cannot_tell = r == -EIO;
         if (r < 0)
                 return r;
         if (!orphan && bm_drives_each(&c->store->drives, holds_older_dead, &o) == 0)
@@ -281,6 +288,16 @@ static int compact_record(struct compaction *c, const struct bm_record *record, 
         }
 }
 
+/* Damage is neither copied nor lost: the victim stays as it is. */
+static void give_up(struct compaction *c, uint64_t at, int result)
+{
+        char place[4200];
+        c->victim->unreadable = true;
+        bm_store_log(c->store, BM_LOG_ERROR, "compaction leaves %s as it is: %s at byte %" PRIu64,
+                     bm_drives_place(&c->store->drives, c->victim, place, sizeof(place)),
+                     result == -EIO ? "I/O error" : "damaged record", at);
+}
+
 /* checkpoint_lock is held. */
 static int compact_segment(struct bm_store *store, struct bm_segment *victim)
 {
@@ -289,15 +306,16 @@ static int compact_segment(struct bm_store *store, struct bm_segment *victim)
         uint64_t used = atomic_load(&victim->used);
         for (uint64_t at = BM_SEGMENT_HEADER; at < used;) {
                 struct bm_record record;
-                if (bm_segment_record(victim, at, &record) != 0) {
-                        char place[4200];
-                        victim->unreadable = true;
-                        bm_store_log(store, BM_LOG_ERROR, "damaged record at byte %llu of %s",
-                                     (unsigned long long)at,
-                                     bm_drives_place(&store->drives, victim, place, sizeof(place)));
+                int r = bm_segment_record(victim, at, &record);
+                if (r != 0) {
+                        give_up(&c, at, r);
                         return 0;
                 }
-                int r = compact_record(&c, &record, (uint32_t)at);
+                r = compact_record(&c, &record, (uint32_t)at);
+                if (r == -EIO && (c.cannot_tell || !bm_record_intact(&record))) {
+                        give_up(&c, at, r);
+                        return 0;
+                }
                 if (r < 0)
                         return r;
                 at += record.length;

@@ -91,11 +91,13 @@ static int read_entry(struct bm_cursor *c, const struct bm_known_slot *known)
         struct entry *e = new_entry(c);
         if (!e)
                 return -ENOMEM;
-        e->bad = bm_slot_record(store, &known->slot, &segment, &record) < 0;
+        e->bad = bm_slot_record(store, &known->slot, NULL, &segment, &record) < 0;
         if (!e->bad) { /* nor is it one that belongs elsewhere */
-                e->hash = bm_hash_key(store->drives.superblock.hash_secret, record.key,
-                                      record.key_len);
-                e->bad = ((e->hash ^ known->hash) & c->known_mask) != 0;
+                e->key_len = record.key_len;
+                memcpy(e->key, record.key, record.key_len);
+                e->hash = bm_hash_key(store->drives.superblock.hash_secret, e->key, e->key_len);
+                e->bad = ((e->hash ^ known->hash) & c->known_mask) != 0 ||
+                         !bm_record_intact(&record);
         }
         if (e->bad) { /* behind all that it may be mistaken for */
                 e->hash = known->hash;
@@ -104,8 +106,6 @@ static int read_entry(struct bm_cursor *c, const struct bm_known_slot *known)
                 return 0;
         }
         e->cookie = bm_cookie(e->hash, record.disc);
-        e->key_len = record.key_len;
-        memcpy(e->key, record.key, record.key_len);
         return 0;
 }
 

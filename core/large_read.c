@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading a part of a value, inline or in chunks. */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/intmath.h"
 #include "large.h"
 #include "store.h"
+#include "unreadable.h"
 #include "view.h"
 
 struct read {
@@ -54,7 +56,7 @@ static int read_chunk(struct read *rd, const struct bm_head *head, const struct 
         bool alive = found.there && bm_head_has(head, chunk, (uint32_t)found.record.count);
         copy_out(rd, alive ? found.record.value : NULL, alive ? found.record.value_len : 0, within,
                  len);
-        return 0;
+        return found.there && !bm_record_intact(&found.record) ? -EIO : 0;
 }
 
 /* One step: an inline value whole, or a part of one chunk. The head is looked
@@ -92,19 +94,37 @@ static int read_some(struct read *rd)
         } else {
                 rd->data_id = head.data_id; /* another try, with the right lock */
         }
+        if (!bm_record_intact(&found.record))
+                r = -EIO;
 out:
         bm_read_unlock(&lock);
         return r;
+}
+
+/* What stands in a chunk has no name of its own. */
+static void log_failed(const struct read *rd, uint64_t offset)
+{
+        char text[BM_KEY_TEXT];
+        if (bm_map_is_user(rd->ref->map))
+                bm_store_log(rd->ref->map->store, BM_LOG_ERROR,
+                             "key %s cannot be read from byte %" PRIu64 " on",
+                             bm_key_text(rd->ref->key, rd->ref->key_len, text), offset);
 }
 
 int bm_read_at(const struct bm_ref *ref, uint64_t offset, void *buf, size_t len, size_t *done)
 {
         struct read rd = {.ref = ref, .offset = offset, .buf = buf, .len = len};
         int r = bm_target_init(&rd.target, ref->map, ref->key, ref->key_len);
+        size_t good = 0;
         if (r == 0) {
-                do /* at least once: nothing of what is not there is an error too */
+                do { /* at least once: nothing of what is not there is an error too */
+                        good = rd.done;
                         r = read_some(&rd);
-                while (r == 0 && !rd.end && rd.done < rd.len);
+                } while (r == 0 && !rd.end && rd.done < rd.len);
+        }
+        if (r == -EIO) {
+                rd.done = good;
+                log_failed(&rd, offset + good);
         }
         *done = rd.done;
         /* what was read before the record went is still what it was */

@@ -172,6 +172,19 @@ static int make_room(struct bm_log *log, struct bm_segment *s, uint32_t len, boo
         return install_next(log);
 }
 
+/* Whether what was encoded is what the records said: they may point into mappings. */
+static bool intact(const struct bm_record *records, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                const struct bm_record *r = &records[i];
+                if (!bm_mapped_intact(r->key, r->key_len) ||
+                    !bm_mapped_intact(r->meta, r->meta_len) ||
+                    !bm_mapped_intact(r->value, r->value_len))
+                        return false;
+        }
+        return true;
+}
+
 int bm_log_append(struct bm_log *log, struct bm_record *records, size_t n, bool privileged,
                   struct bm_location *where, uint64_t *capacity)
 {
@@ -196,6 +209,10 @@ int bm_log_append(struct bm_log *log, struct bm_record *records, size_t n, bool 
                         room = len;
                 }
                 encode(records, n, s->header.base_time, bytes);
+                if (!intact(records, n)) {
+                        r = -EIO;
+                        break;
+                }
                 pthread_mutex_lock(&log->append_lock);
                 r = make_room(log, s, len, privileged, &moved, capacity);
                 if (r == 0 && !moved) {

@@ -92,7 +92,7 @@ int bm_orphans_clear(struct bm_store *store)
                 for (size_t i = 0; i < n; i++) {
                         struct bm_segment *segment;
                         struct bm_record record;
-                        if (bm_slot_record(store, &slots[i].slot, &segment, &record) == 0)
+                        if (bm_slot_record(store, &slots[i].slot, NULL, &segment, &record) == 0)
                                 r = bm_orphan_release(store, record.record_id);
                 }
                 free(slots);

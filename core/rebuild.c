@@ -54,6 +54,8 @@ static int walk_segment(struct rebuild *rb, struct bm_segment *s, record_fn fn)
                                            ? r.version
                                            : bm_pos(s->header.number, at);
                 int result = fn(rb, &r, &where, version);
+                if (result == 0 && !bm_record_intact(&r))
+                        result = -EIO;
                 if (result != 0)
                         return result;
                 at += r.length;
@@ -71,18 +73,24 @@ static int walk(struct rebuild *rb, record_fn fn)
 
 /* 1: the whole frames of a segment. Behind a seal stands what an earlier
  * recovery discarded. *SEALED: there was one. */
-static void measure(struct bm_segment *s, bool *sealed, uint64_t *end)
+static int measure(struct bm_segment *s, bool *sealed, uint64_t *end)
 {
         uint64_t at = BM_SEGMENT_HEADER, whole = at;
         struct bm_record r;
+        int result = 0;
         *sealed = false;
-        while (!*sealed && bm_segment_record(s, at, &r) == 0) {
+        while (!*sealed && (result = bm_segment_record(s, at, &r)) == 0) {
                 *sealed = r.type == BM_REC_SEAL;
                 if (*sealed)
                         *end = at;
                 at += r.length;
                 if (!r.more)
                         whole = at;
+        }
+        if (result == -EIO) { /* no end, but something that the medium does not give */
+                bm_problem_set("byte %" PRIu64 " of segment %08" PRIx32 " cannot be read", at,
+                               s->header.file_id);
+                return result;
         }
         if (!*sealed)
                 *end = whole;
@@ -91,6 +99,7 @@ static void measure(struct bm_segment *s, bool *sealed, uint64_t *end)
         atomic_store(&s->n_puts, 0);
         atomic_store(&s->lowest_version, UINT64_MAX);
         atomic_store(&s->state, BM_SEGMENT_SEALED);
+        return 0;
 }
 
 static int take_maps(struct rebuild *rb, const struct bm_record *r, const struct bm_location *where,
@@ -302,7 +311,7 @@ static int collect(struct rebuild *rb)
         if (r == 0 && kept > 0)
                 qsort(rb->list, kept, sizeof(struct bm_segment *), compare_segments);
         for (size_t i = 0; i < kept && r == 0; i++)
-                measure(rb->list[i], &sealed[i], &rb->ends[i]);
+                r = measure(rb->list[i], &sealed[i], &rb->ends[i]);
         if (r == 0)
                 r = find_end(rb, sealed);
         for (size_t i = 0; i < rb->n && r == 0; i++) {

@@ -29,7 +29,9 @@ static int rewrite(void *ctx, struct bm_segment *s)
         uint64_t used = atomic_load(&s->used);
         uint64_t start = s->header.number == first ? bm_pos_offset(range->from) : 0;
         int r = 0;
-        if (start < used)
+        if (!bm_mapped_intact(s->base, used))
+                r = -EIO;
+        else if (start < used)
                 r = bm_io_call(s->io, pwrite, s->fd, s->base + start, used - start, start);
         if (r == 0)
                 r = bm_io_call(s->io, sync_data, s->fd);

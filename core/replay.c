@@ -3,14 +3,18 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/intmath.h"
 #include "base/le.h"
+#include "error.h"
 #include "recover.h"
 #include "store.h"
 #include "txn.h"
+
+enum { PLACE = 4200 };
 
 struct reader {
         struct bm_store *store;
@@ -49,6 +53,15 @@ static struct bm_segment *by_number(const struct reader *rd, uint64_t number)
         return NULL;
 }
 
+/* What the medium does not give must not be taken for the log's end. */
+static int cannot_read(struct bm_store *store, const struct bm_segment *s, uint64_t at)
+{
+        char place[PLACE];
+        bm_problem_set("byte %" PRIu64 " of %s cannot be read", at,
+                       bm_drives_place(&store->drives, s, place, sizeof(place)));
+        return -EIO;
+}
+
 /* A frame's records from OFFSET on; *LEN gets its length. BM_E_DAMAGED where it is not whole. */
 static int read_frame(struct reader *rd, struct bm_segment *s, uint64_t offset, uint64_t *len)
 {
@@ -69,7 +82,10 @@ static int read_frame(struct reader *rd, struct bm_segment *s, uint64_t offset, 
                         rd->cap_frame = cap;
                 }
                 struct bm_record *r = &rd->frame[rd->n_frame];
-                if (bm_segment_record(s, at, r) != 0 || at + r->length - offset > BM_FRAME_MAX)
+                int result = bm_segment_record(s, at, r);
+                if (result == -EIO)
+                        return cannot_read(rd->store, s, at);
+                if (result != 0 || at + r->length - offset > BM_FRAME_MAX)
                         return BM_E_DAMAGED;
                 rd->where[rd->n_frame++] = (struct bm_location){
                         .segment = s, .offset = (uint32_t)at, .length = r->length};
@@ -235,12 +251,17 @@ static void begin_segment(struct bm_segment *s)
 
 static int replay_chain(struct reader *rd, struct bm_segment *s, uint64_t from)
 {
-        uint64_t at = BM_SEGMENT_HEADER, len;
+        uint64_t at = BM_SEGMENT_HEADER, len = 0;
         begin_segment(s);
         for (;;) {
                 rd->replay->end = bm_pos(s->header.number, at);
                 atomic_store(&s->used, at);
                 int r = read_frame(rd, s, at, &len);
+                if (r == -EIO && rd->store->read_only) { /* as far as it goes */
+                        bm_store_log(rd->store, BM_LOG_ERROR, "%s", bm_last_problem());
+                        rd->store->found_damage = true;
+                        return 0;
+                }
                 if (r < 0)
                         return r;
                 if (r != 0)
@@ -261,6 +282,8 @@ static int replay_chain(struct reader *rd, struct bm_segment *s, uint64_t from)
                 r = replay_frame(rd, bm_pos(s->header.number, at) >= from);
                 if (r != 0)
                         return r;
+                if (!bm_mapped_intact(s->base + at, len))
+                        return cannot_read(rd->store, s, at);
                 at += len;
         }
 }

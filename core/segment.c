@@ -175,8 +175,14 @@ int bm_segment_record(const struct bm_segment *s, uint64_t offset, struct bm_rec
 {
         if (offset < BM_SEGMENT_HEADER || offset >= s->size)
                 return BM_E_DAMAGED;
-        return bm_record_decode(record, s->base + offset, s->size - offset, s->header.salt, offset,
-                                s->header.base_time);
+        const uint8_t *at = s->base + offset;
+        const uint64_t left = s->size - offset;
+        int r = bm_record_decode(record, at, left, s->header.salt, offset, s->header.base_time);
+        /* zeros in place of its beginning, or of what it says to be its length */
+        if (r == 0 ? bm_record_intact(record)
+                   : bm_mapped_intact(at, bm_record_length(at, left) + 1))
+                return r;
+        return -EIO;
 }
 
 void bm_segment_count_put(struct bm_segment *s, uint64_t version)

@@ -17,6 +17,7 @@
 
 #include "format.h"
 #include "io.h"
+#include "io_mapped.h"
 
 enum bm_segment_state {
         BM_SEGMENT_PREPARED, /* made, not in use yet */
@@ -94,8 +95,21 @@ static inline void bm_segment_unpin(struct bm_segment *segment)
         atomic_fetch_sub_explicit(&segment->pins, 1, memory_order_release);
 }
 
-/* Decodes and verifies the record at OFFSET. BM_E_DAMAGED. */
+/*
+ * Decodes and verifies the record at OFFSET. BM_E_DAMAGED; -EIO: the medium
+ * does not give it. What RECORD points to is in the mapping and may stop being
+ * readable at any time: after its use, and before anybody is told or anything
+ * is logged, bm_record_intact says whether it was.
+ */
 int bm_segment_record(const struct bm_segment *segment, uint64_t offset, struct bm_record *record);
+
+/* Whether all that was read through RECORD's pointers is what was verified. */
+static inline bool bm_record_intact(const struct bm_record *record)
+{
+        /* what lies before the meta or the key was decoded, and verified then */
+        const uint8_t *from = record->meta_len ? record->meta : record->key;
+        return bm_mapped_intact(from, (size_t)(record->value + record->value_len - from));
+}
 
 /* Counts a put record that stands in the segment, living or not. */
 void bm_segment_count_put(struct bm_segment *segment, uint64_t version);

@@ -12,6 +12,7 @@
 #include "grow.h"
 #include "space.h"
 #include "store.h"
+#include "unreadable.h"
 
 void bm_txn_init(struct bm_txn *txn, struct bm_store *store)
 {
@@ -374,6 +375,19 @@ static int commit(struct bm_txn *txn)
         return r;
 }
 
+/* Locked. Whether what FILL saw is what the records said. */
+static int seen_intact(const struct bm_txn *txn)
+{
+        for (size_t i = 0; i < txn->n_steps; i++) {
+                const struct bm_found *f = &txn->steps[i].found;
+                if (f->there && !bm_record_intact(&f->record)) {
+                        bm_log_unreadable(txn->store, &f->slot, -EIO, &txn->steps[i].target);
+                        return -EIO;
+                }
+        }
+        return 0;
+}
+
 static int attempt(struct bm_txn *txn, bm_fill_fn fill, void *ctx)
 {
         txn->n_steps = txn->n_base;
@@ -381,6 +395,8 @@ static int attempt(struct bm_txn *txn, bm_fill_fn fill, void *ctx)
         int r = find_all(txn);
         if (r == 0)
                 r = fill(txn, ctx);
+        if (r == 0)
+                r = seen_intact(txn);
         if (r == 0)
                 r = commit(txn);
         unlock_stripes(txn);

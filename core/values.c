@@ -41,11 +41,13 @@ int bm_read_value(struct bm_map *map, const void *key, size_t key_len, struct bm
         return bm_read_ref(&ref, view);
 }
 
-void bm_view_release(struct bm_view *view)
+int bm_view_release(struct bm_view *view)
 {
+        int r = view->pin_ ? bm_view_intact(view) : 0;
         if (view->pin_)
                 bm_segment_unpin(view->pin_);
         *view = BM_VIEW_INIT;
+        return r;
 }
 
 /* Storing a whole value */

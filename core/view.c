@@ -4,18 +4,11 @@
 
 #include <errno.h>
 
-int bm_view_init(struct bm_view *view, const struct bm_found *found)
+/* What the value says, by the record's type. */
+static int take_value(struct bm_view *view, const struct bm_record *record)
 {
-        const struct bm_record *record = &found->record;
         struct bm_map_entry entry;
         struct bm_head head;
-        *view = (struct bm_view){
-                .record_id = record->record_id,
-                .count = found->count,
-                .meta = record->meta_len ? record->meta : NULL,
-                .meta_len = record->meta_len,
-                .allocated = record->length,
-        };
         switch (record->type) {
         case BM_REC_PUT:
         case BM_REC_CHUNK: /* a sweep of all chunks lists them */
@@ -37,6 +30,27 @@ int bm_view_init(struct bm_view *view, const struct bm_found *found)
         default:
                 return -EIO;
         }
+}
+
+int bm_view_init(struct bm_view *view, const struct bm_found *found)
+{
+        const struct bm_record *record = &found->record;
+        *view = (struct bm_view){
+                .record_id = record->record_id,
+                .count = found->count,
+                .meta = record->meta_len ? record->meta : NULL,
+                .meta_len = record->meta_len,
+                .allocated = record->length,
+        };
+        int r = take_value(view, record);
+        return r == 0 && !bm_record_intact(record) ? -EIO : r;
+}
+
+int bm_view_intact(const struct bm_view *view)
+{
+        bool intact = (!view->value || bm_mapped_intact(view->value, view->size)) &&
+                      bm_mapped_intact(view->meta, view->meta_len);
+        return intact ? 0 : -EIO;
 }
 
 int bm_ref_check(const struct bm_ref *ref, const struct bm_found *found)

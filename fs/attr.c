@@ -147,8 +147,12 @@ int fs_attr_of_view(const struct bm_view *view, const struct fs_attr_defaults *d
 {
         size_t used;
 
-        if (view->meta_len)
-                return fs_attr_decode(view->meta, view->meta_len, attr, &used);
+        if (view->meta_len) {
+                int result = fs_attr_decode(view->meta, view->meta_len, attr, &used);
+
+                /* zeros, where the disk no longer gives it, may make sense too */
+                return bm_view_intact(view) ? -EIO : result;
+        }
         *attr = (struct fs_attr){
                 .mode = view->map_id ? S_IFDIR | 0755 : S_IFREG | 0644,
                 .uid = defaults->uid,

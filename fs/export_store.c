@@ -84,6 +84,11 @@ static int give_link(const struct walk *walk, const struct bm_view *view, struct
         target = strndup(view->value, view->size);
         if (!target)
                 return -ENOMEM;
+        if (bm_view_intact(view)) {
+                free(target);
+                failed(walk, -EIO);
+                return 0;
+        }
         entry->target = target;
         result = walk->export->entry(walk->export->ctx, entry, NULL, NULL);
         free(target);
@@ -151,7 +156,10 @@ static int give(struct walk *walk, const struct bm_ref *ref, const struct bm_vie
                 return give_map(walk, view, &entry);
         if (S_ISLNK(entry.attr.mode))
                 return give_link(walk, view, &entry);
-        return walk->export->entry(walk->export->ctx, &entry, read_value, (void *)ref);
+        result = walk->export->entry(walk->export->ctx, &entry, read_value, (void *)ref);
+        if (!result && bm_view_intact(view)) /* its attributes came from there until now */
+                failed(walk, -EIO);
+        return result;
 }
 
 /* The next record of the map that the walk is in. */

@@ -15,38 +15,34 @@ struct read {
         size_t size;
         size_t done;
         void *buf;
-        bool large;
-        struct bm_view view; /* of a small value: no copy */
 };
+
+/* The value is copied out of the store's mapping: what the kernel would take
+ * from there itself might have become zeros before it did. */
+static int copy_small(struct read *r, struct bm_view *view)
+{
+        if (view->value && r->offset < view->size) {
+                r->done = (size_t)(view->size - r->offset);
+                if (r->done > r->size)
+                        r->done = r->size;
+                memcpy(r->buf, (const char *)view->value + r->offset, r->done);
+        }
+        return bm_view_release(view);
+}
 
 static int read_record(struct fs *fs, const struct fs_place *place, void *ctx)
 {
         const struct backend *b = &fs->backend;
         struct read *r = ctx;
-        int result = b->get(b->ctx, &place->ref, &r->view, NULL);
+        struct bm_view view;
+        int result = b->get(b->ctx, &place->ref, &view, NULL);
 
         if (result)
                 return result;
-        r->large = r->view.large;
-        if (!r->large)
-                return 0;
-        bm_view_release(&r->view);
+        if (!view.large)
+                return copy_small(r, &view);
+        bm_view_release(&view);
         return b->read(b->ctx, &place->ref, r->offset, r->buf, r->size, &r->done, NULL);
-}
-
-static void reply_small(fuse_req_t req, struct read *r)
-{
-        const char *value = r->view.value;
-        size_t len = 0;
-
-        if (value && r->offset < r->view.size) {
-                len = (size_t)(r->view.size - r->offset);
-                if (len > r->size)
-                        len = r->size;
-                value += r->offset;
-        }
-        fuse_reply_buf(req, value, len);
-        bm_view_release(&r->view);
 }
 
 void fs_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
@@ -61,10 +57,8 @@ void fs_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                 result = fs_on_record(fs, ino, read_record, &r);
         if (result)
                 fs_reply(req, result);
-        else if (r.large)
-                fuse_reply_buf(req, r.buf, r.done);
         else
-                reply_small(req, &r);
+                fuse_reply_buf(req, r.buf, r.done);
 }
 
 void fs_op_readlink(fuse_req_t req, fuse_ino_t ino)
@@ -80,7 +74,8 @@ void fs_op_readlink(fuse_req_t req, fuse_ino_t ino)
                         result = -EIO;
                 else if (!(target = strndup(view.value, view.size)))
                         result = -ENOMEM;
-                bm_view_release(&view);
+                if (bm_view_release(&view))
+                        result = -EIO;
         }
         if (result)
                 fs_reply(req, result);

@@ -47,10 +47,12 @@ static int stored_of_view(const struct bm_view *view, struct stored *stored)
 
 static void get_stored(fuse_req_t req, struct fs_inode *inode, const char *name, size_t size)
 {
+        struct fs *fs = fs_of(req);
         struct stored stored;
         struct fs_xattr xattr;
         struct bm_view view;
-        int result = fs_view(fs_of(req), inode, &view, NULL);
+        void *value = NULL;
+        int result = fs_view(fs, inode, &view, NULL);
 
         if (result) {
                 fs_reply(req, result);
@@ -59,11 +61,18 @@ static void get_stored(fuse_req_t req, struct fs_inode *inode, const char *name,
         result = stored_of_view(&view, &stored);
         if (!result)
                 result = fs_xattr_find(stored.list, stored.len, name, &xattr);
+        if (!result) {
+                value = fs_thread_buffer(fs, xattr.value_len + 1); /* it may be empty */
+                result = value ? 0 : -ENOMEM;
+        }
+        if (!result)
+                memcpy(value, xattr.value, xattr.value_len);
+        if (bm_view_release(&view))
+                result = -EIO;
         if (result)
                 fs_reply(req, result);
         else
-                fs_reply_xattr(req, xattr.value, xattr.value_len, size);
-        bm_view_release(&view);
+                fs_reply_xattr(req, value, xattr.value_len, size);
 }
 
 static void get_count(fuse_req_t req, struct fs_inode *inode, size_t size)
@@ -105,7 +114,10 @@ static void get_hash(fuse_req_t req, struct fs_inode *inode, size_t size)
                 return;
         }
         hash = XXH3_64bits(view.size ? view.value : "", view.size);
-        bm_view_release(&view);
+        if (bm_view_release(&view)) {
+                fs_reply(req, -EIO);
+                return;
+        }
         fs_inode_keep_hash(fs->inodes, inode, hash, n_writes);
         fs_reply_hash(req, hash, size);
 }
@@ -335,7 +347,8 @@ static int list(fuse_req_t req, struct fs_inode *inode, size_t size)
                 result = -ENOMEM;
         if (!result)
                 result = names_of(req, &stored, with_count, names, &len);
-        bm_view_release(&view);
+        if (bm_view_release(&view))
+                result = -EIO;
         if (!result)
                 fs_reply_xattr(req, names, len, size);
         return result;
