@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A change of one value on its way: what writing, truncating and freeing a
+ * part of it have in common. A value is kept inline up to BM_VALUE_INLINE
+ * bytes and takes chunks when it grows beyond that (large.h).
+ *
+ * All but new and run is called from a transaction's FILL, with the locks held.
+ */
+#ifndef BM_LARGE_CHANGE_H
+#define BM_LARGE_CHANGE_H
+
+#include "large.h"
+
+struct bm_change {
+        const struct bm_ref *ref;
+        bm_meta_fn fn;
+        void *ctx;
+        size_t main; /* the step of the record */
+        /* a part of the value: from offset, and how much this transaction took of it */
+        uint64_t offset;
+        const uint8_t *buf;
+        size_t len, taken;
+        uint64_t size; /* a truncation: the new size */
+        uint64_t new_data_id;
+        bool held;          /* the new data id, which an orphan got */
+        uint64_t n_covered; /* chunks that an orphan's drop covers already */
+        struct bm_head head;
+        uint8_t head_bytes[BM_HEAD_BYTES_MAX];
+        uint8_t first_key[BM_CHUNK_KEY], chunk_key[BM_CHUNK_KEY];
+        struct bm_drop_step drop, orphan_drop;
+        uint8_t cut_keys[BM_CUTS_MAX][BM_DROP_KEY];
+        size_t meta_len;
+        uint8_t *chunk; /* BM_CHUNK bytes, if they were asked for */
+        uint8_t meta[BM_META_MAX];
+};
+
+/* To be freed with free(). CHUNK: with room for one. NULL: no memory. */
+struct bm_change *bm_change_new(const struct bm_ref *ref, bm_meta_fn fn, void *ctx, bool chunk);
+
+/* Runs FILL in a transaction, and the sweeper first if the head has no room for a cut. */
+int bm_change_run(struct bm_change *c, bm_fill_fn fill, bool privileged);
+
+/* What every change of a value starts with: finds the record and takes its
+ * head apart. BM_E_NOT_FOUND, BM_E_STALE, BM_E_IS_MAP, -EIO. */
+int bm_change_look(struct bm_txn *txn, struct bm_change *c);
+
+static inline const struct bm_record *bm_change_record(const struct bm_txn *txn,
+                                                       const struct bm_change *c)
+{
+        return &txn->steps[c->main].found.record;
+}
+
+/* The record becomes a put of TYPE with that value, and meta as the callback has it. */
+int bm_change_put(struct bm_txn *txn, struct bm_change *c, uint8_t type, const uint8_t *value,
+                  uint32_t len);
+/* The same with c->head. */
+int bm_change_put_head(struct bm_txn *txn, struct bm_change *c);
+
+/* From inline to large: a fresh head; then the inline value as chunk 0, as it is. */
+int bm_change_start_large(struct bm_txn *txn, struct bm_change *c, uint64_t size);
+int bm_change_move_first(struct bm_txn *txn, struct bm_change *c);
+
+/* Adds the step of one chunk; KEY must last as long as the transaction. */
+int bm_change_add_chunk(struct bm_txn *txn, struct bm_change *c, uint64_t chunk,
+                        uint8_t key[BM_CHUNK_KEY], size_t *step);
+/* The living content of it: length, 0 if there is none. */
+uint32_t bm_change_chunk(struct bm_txn *txn, const struct bm_change *c, size_t step, uint64_t chunk,
+                         const uint8_t **bytes);
+/* Its new content, where OLD_LEN bytes lived. */
+void bm_change_put_chunk(struct bm_txn *txn, struct bm_change *c, size_t step, const uint8_t *value,
+                         uint32_t len, uint32_t old_len);
+
+/* The chunks [from, to) die, however many: a cut in the head, and a drop. */
+int bm_change_cut(struct bm_txn *txn, struct bm_change *c, uint64_t from, uint64_t to);
+
+#endif
