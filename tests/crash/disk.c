@@ -12,7 +12,7 @@
 
 #include <xxhash.h>
 
-enum { SECTOR = 512, PAGE = 4096, PATH_BYTES = 512 };
+enum { SECTOR = DISK_SECTOR, PAGE = 4096, PATH_BYTES = 512 };
 
 static void fail(const char *what, const char *path)
 {
@@ -55,11 +55,17 @@ static void play(struct disk_file *f, const struct event *e)
                 f->size = e->offset + e->len;
 }
 
-static void sync_file(struct disk_file *f)
+/* What came before serial SINCE is durable. */
+static void sync_file(struct disk_file *f, uint64_t since)
 {
-        for (size_t i = 0; i < f->n_pending; i++)
-                play(f, f->pending[i]);
-        f->n_pending = 0;
+        size_t left = 0;
+        for (size_t i = 0; i < f->n_pending; i++) {
+                if (f->pending[i]->serial < since)
+                        play(f, f->pending[i]);
+                else
+                        f->pending[left++] = f->pending[i];
+        }
+        f->n_pending = left;
 }
 
 /* Directories */
@@ -85,11 +91,16 @@ static void play_name(struct disk_dir *d, const struct event *e)
         d->names[i].file = e->file;
 }
 
-static void sync_dir(struct disk_dir *d)
+static void sync_dir(struct disk_dir *d, uint64_t since)
 {
-        for (size_t i = 0; i < d->n_pending; i++)
-                play_name(d, d->pending[i]);
-        d->n_pending = 0;
+        size_t left = 0;
+        for (size_t i = 0; i < d->n_pending; i++) {
+                if (d->pending[i]->serial < since)
+                        play_name(d, d->pending[i]);
+                else
+                        d->pending[left++] = d->pending[i];
+        }
+        d->n_pending = left;
 }
 
 static void add_pending(const struct event ***list, size_t *n, size_t *cap, const struct event *e)
@@ -126,14 +137,14 @@ void disk_apply(struct disk *disk, const struct event *e)
                 add_pending(&f->pending, &f->n_pending, &f->cap_pending, e);
                 break;
         case EV_SYNC:
-                sync_file(f);
+                sync_file(f, e->since);
                 break;
         case EV_CREATE:
         case EV_UNLINK:
                 add_pending(&d->pending, &d->n_pending, &d->cap_pending, e);
                 break;
         case EV_SYNC_DIR:
-                sync_dir(d);
+                sync_dir(d, e->since);
                 break;
         case EV_NOTHING:
                 break;
@@ -165,12 +176,12 @@ static void cut_file(struct disk_file *f, enum cut_style style, uint64_t seed)
                 return;
         }
         if (style == CUT_KEEP) {
-                sync_file(f);
+                sync_file(f, UINT64_MAX);
                 return;
         }
         if (style == CUT_MOMENT) {
                 f->n_pending = (size_t)(mix64(seed + 2) % (n + 1));
-                sync_file(f);
+                sync_file(f, UINT64_MAX);
                 return;
         }
         for (size_t i = 0; i < n; i++) {
@@ -207,7 +218,7 @@ static void cut_dir(struct disk_dir *d, enum cut_style style, uint64_t seed)
                 d->n_pending = 0;
         else if (style != CUT_KEEP)
                 d->n_pending = moment(seed, d->n_pending);
-        sync_dir(d);
+        sync_dir(d, UINT64_MAX);
 }
 
 void disk_cut(struct disk *disk, enum cut_style style, uint64_t seed)
@@ -354,8 +365,11 @@ uint64_t disk_hash(const struct disk *disk)
                         const struct disk_name *n = &disk->dirs[i].names[k];
                         const struct disk_file *f = &disk->files[n->file];
                         uint64_t h = XXH3_64bits_withSeed(n->name, strlen(n->name), i);
+                        uint64_t held = f->held; /* zeros are the same, held or not */
+                        while (held > 0 && f->bytes[held - 1] == 0)
+                                held--;
                         /* the order of names means nothing */
-                        sum += XXH3_64bits_withSeed(f->bytes, f->held, h + f->size);
+                        sum += XXH3_64bits_withSeed(f->bytes, held, h + f->size);
                 }
         }
         return sum;

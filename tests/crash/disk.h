@@ -18,6 +18,8 @@
 
 #include "trace.h"
 
+enum { DISK_SECTOR = 512 };
+
 struct disk_file {
         uint8_t *bytes; /* durable */
         uint64_t size;

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "same_luck.h"
+#include "turns.h"
+
 static struct record_io *of(const struct bm_io *io)
 {
         return (struct record_io *)(uintptr_t)io;
@@ -18,6 +21,7 @@ static struct record_io *of(const struct bm_io *io)
 static int fails_in(const struct bm_io *io, bool takes_space, const char *call)
 {
         struct record_io *r = of(io);
+        turns_point();
         if (r->fail_errno == ENOSPC && !takes_space)
                 return 0;
         r->calls++;
@@ -33,6 +37,8 @@ static int fails_in(const struct bm_io *io, bool takes_space, const char *call)
 static void note(const struct bm_io *io, struct event e)
 {
         struct record_io *r = of(io);
+        e.time_ns = same_luck_now();
+        e.thread = turns_self();
         if (r->trace)
                 trace_add(r->trace, &e);
 }
@@ -109,6 +115,7 @@ static int record_open_at(const struct bm_io *io, int dir, const char *name, int
 
 static int record_close(const struct bm_io *io, int fd)
 {
+        turns_point();
         of(io)->fds[fd].used = false;
         return real(close, fd);
 }
@@ -169,13 +176,15 @@ static int record_pread(const struct bm_io *io, int fd, void *buf, size_t len, u
         return r < 0 ? r : real(pread, fd, buf, len, offset);
 }
 
-static void note_write(const struct bm_io *io, int fd, const void *buf, size_t len, uint64_t offset)
+static void note_write(const struct bm_io *io, int fd, const void *buf, size_t len, uint64_t offset,
+                       bool mapped)
 {
         if (len)
                 note(io, (struct event){.kind = EV_WRITE,
                                         .file = of(io)->fds[fd].number,
                                         .offset = offset,
                                         .len = len,
+                                        .mapped = mapped,
                                         .data = (uint8_t *)(uintptr_t)buf});
 }
 
@@ -186,7 +195,7 @@ static int record_pwrite(const struct bm_io *io, int fd, const void *buf, size_t
         if (r == 0)
                 r = real(pwrite, fd, buf, len, offset);
         if (r == 0)
-                note_write(io, fd, buf, len, offset);
+                note_write(io, fd, buf, len, offset, false);
         return r;
 }
 
@@ -220,19 +229,32 @@ static int record_truncate(const struct bm_io *io, int fd, uint64_t len)
         return r;
 }
 
+/* A disk takes its time, and others go on meanwhile. */
+static void take_time(int fd)
+{
+        uint64_t luck = mix64(same_luck_now() + (uint64_t)fd);
+        if (luck % 2)
+                turns_sleep(luck % (20 * 1000 * 1000));
+}
+
 static int record_sync_data(const struct bm_io *io, int fd)
 {
         int r = fails(io, true);
+        struct event e = {.kind = EV_SYNC, .file = of(io)->fds[fd].number, .since = trace_serial()};
+        take_time(fd);
         if (r == 0)
-                note(io, (struct event){.kind = EV_SYNC, .file = of(io)->fds[fd].number});
+                note(io, e);
         return r;
 }
 
 static int record_sync_dir(const struct bm_io *io, int dir)
 {
         int r = fails(io, true);
+        struct event e = {
+                .kind = EV_SYNC_DIR, .dir = of(io)->fds[dir].number, .since = trace_serial()};
+        take_time(dir);
         if (r == 0)
-                note(io, (struct event){.kind = EV_SYNC_DIR, .dir = of(io)->fds[dir].number});
+                note(io, e);
         return r;
 }
 
@@ -254,7 +276,7 @@ static int record_map_write(const struct bm_io *io, int fd, void *base, uint64_t
         if (r == 0)
                 r = real(map_write, fd, base, offset, src, len);
         if (r == 0)
-                note_write(io, fd, src, len, offset);
+                note_write(io, fd, src, len, offset, true);
         return r;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The system's files with every change written into a trace; a call that is
- * told to fail does so instead. For one thread.
+ * told to fail does so instead. For one thread, or for several in turns.
  */
 #ifndef IO_RECORD_H
 #define IO_RECORD_H

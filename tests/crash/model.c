@@ -96,6 +96,21 @@ size_t model_count_in(const struct model *m, uint64_t map_id)
         return n;
 }
 
+void model_take(struct model *m, struct model *to, uint8_t first)
+{
+        *to = (struct model){0};
+        for (size_t i = m->n; i-- > 0;) {
+                struct model_record *r = &m->records[i];
+                if (r->key[0] != first)
+                        continue;
+                struct model_record *moved = model_add(to, r->map_id, r->key, r->key_len);
+                *moved = *r;
+                to->hash += r->hash;
+                m->hash -= r->hash;
+                *r = m->records[--m->n];
+        }
+}
+
 void model_clear(struct model *m)
 {
         for (size_t i = 0; i < m->n; i++) {

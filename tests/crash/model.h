@@ -39,6 +39,8 @@ void model_set_meta(struct model_record *r, const void *meta, size_t len);
 void model_changed(struct model *m, struct model_record *r);
 void model_remove(struct model *m, struct model_record *r);
 size_t model_count_in(const struct model *m, uint64_t map_id);
+/* Takes the records whose keys begin with FIRST over into TO, which is empty. */
+void model_take(struct model *m, struct model *to, uint8_t first);
 void model_clear(struct model *m);
 void model_show(const struct model *m);
 

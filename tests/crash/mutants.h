@@ -7,7 +7,7 @@
 #ifndef MUTANTS_H
 #define MUTANTS_H
 
-#include "scene.h"
+#include "explorer.h"
 
 struct mutant {
         const char *name;

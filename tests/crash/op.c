@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "same_luck.h"
+
 enum { KEYS = 60 }; /* names that operations choose from */
 
 uint64_t op_below(struct work *w, uint64_t n)
@@ -43,7 +45,8 @@ void op_close_map(uint64_t map_id, struct bm_map *map)
 
 static void any_key(struct work *w, uint8_t key[32], size_t *len)
 {
-        *len = (size_t)snprintf((char *)key, 32, "key %llu", (unsigned long long)op_below(w, KEYS));
+        *len = (size_t)snprintf((char *)key, 32, "%c key %llu", w->name,
+                                (unsigned long long)op_below(w, KEYS));
 }
 
 bool op_begin(struct op *op, struct work *w)
@@ -52,24 +55,38 @@ bool op_begin(struct op *op, struct work *w)
         op->map_id = any_map(w);
         any_key(w, op->key, &op->key_len);
         op->there = model_find(w->model, op->map_id, op->key, op->key_len);
-        op->begin = w->trace->n;
         return open_map(w, op->map_id, &op->map);
 }
 
 void op_done(struct op *op)
 {
         struct work *w = op->w;
-        history_step(w->history, w->model->hash, op->begin, w->trace->n, op->what);
+        struct step step = {
+                .hash = w->model->hash - w->shown,
+                .end = w->end,
+                .end_ns = w->end_ns,
+                .what = op->what,
+        };
+        if (step.hash == 0 && w->n_told == w->frames.n)
+                return; /* such as a batch that deletes what was not there */
+        if (w->n_told < w->frames.n)
+                step.at = w->frames.at[w->n_told++];
+        else if (!w->problem[0])
+                snprintf(w->problem, sizeof(w->problem), "%s: done, but nothing was logged",
+                         op->what);
+        w->shown = w->model->hash;
+        history_step(w->history, &step);
         if (w->loud)
-                printf("# step %zu: events %zu to %zu: %s %.*s in map %llu\n",
-                       w->history->n_steps - 1, op->begin, w->trace->n, op->what, (int)op->key_len,
-                       (const char *)op->key, (unsigned long long)op->map_id);
+                printf("# events %zu to %zu: %s %.*s in map %llu\n", step.at, step.end, op->what,
+                       (int)op->key_len, (const char *)op->key, (unsigned long long)op->map_id);
 }
 
 /* Compares a result with what it ought to be; true if the operation took place. */
 bool op_answered(struct op *op, int r, int expected)
 {
         struct work *w = op->w;
+        w->end = w->trace->n;
+        w->end_ns = same_luck_now();
         if (r < 0 && w->faults) {
                 if (!w->first_error)
                         w->first_error = r;
@@ -130,17 +147,4 @@ void op_learn_id(struct op *op)
                 return;
         op->there->record_id = view.record_id;
         bm_view_release(&view);
-}
-
-void op_keep_orphan(struct work *w, uint64_t record_id)
-{
-        if (w->n_orphans == ORPHANS_MAX) {
-                int r = bm_orphan_release(w->store, w->orphans[0]);
-                if (r != 0 && !w->faults)
-                        snprintf(w->problem, sizeof(w->problem), "releasing an orphan: %s",
-                                 bm_strerror(r));
-                w->n_orphans--;
-                memmove(w->orphans, w->orphans + 1, w->n_orphans * sizeof(*w->orphans));
-        }
-        w->orphans[w->n_orphans++] = record_id;
 }

@@ -11,7 +11,6 @@ enum { INLINE = 16 << 10 }; /* longest value of bm_update and its like */
 struct op {
         struct work *w;
         const char *what;
-        size_t begin;
         struct bm_map *map;
         uint64_t map_id; /* 0: the root */
         uint8_t key[32];
@@ -37,7 +36,9 @@ struct model_record *op_made(struct op *op, const uint8_t *value, size_t size);
 /* Asks the store for a new record's id. */
 void op_learn_id(struct op *op);
 /* Remembers a removed record that is still open; lets the oldest go if there are too many. */
-void op_keep_orphan(struct work *w, uint64_t record_id);
+void op_keep_orphan(struct work *w, const struct model_record *m);
+/* Lets the oldest go. */
+void op_drop_orphan(struct work *w);
 
 void op_insert(struct op *op);
 void op_insert_large(struct op *op);
@@ -50,7 +51,7 @@ void op_meta(struct op *op);
 void op_write(struct op *op);
 void op_truncate(struct op *op);
 void op_remove(struct op *op);
-void op_write_orphan(struct op *op);
+void op_use_orphan(struct op *op);
 void op_mkmap(struct op *op);
 void op_rmmap(struct op *op);
 void op_rename(struct op *op);

@@ -77,7 +77,6 @@ void op_batch(struct op *op)
                 items[n].op = (struct op){.what = "batch item"};
                 n += add_item(w, batch, items, n);
         }
-        op->begin = w->trace->n;
         bool took_place = op_answered(op, bm_write_batch_commit(batch), 0);
         for (size_t i = 0; i < n; i++) {
                 if (took_place)

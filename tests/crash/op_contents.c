@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Parts of values: written, cut, and of removed but open records. */
+/* Parts of values: written and cut. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +30,7 @@ static void written(struct op *op, const uint8_t *bytes, uint64_t from, uint64_t
 void op_write(struct op *op)
 {
         size_t len = 1 + (op_below(op->w, 3) ? op_below(op->w, 3000) : op_below(op->w, 3 * CHUNK));
-        size_t done, first = op->w->history->n_steps;
+        size_t done;
         op->what = "write";
         if (!op->there || op->there->names_map)
                 return;
@@ -53,8 +53,6 @@ void op_write(struct op *op)
                 op_done(op);
                 at = to;
         }
-        for (size_t i = first; i < op->w->history->n_steps; i++)
-                op->w->history->steps[i].end = op->w->trace->n;
         free(bytes);
 }
 
@@ -76,36 +74,4 @@ void op_truncate(struct op *op)
         free(value);
         model_changed(op->w->model, m);
         op_done(op);
-}
-
-void op_remove(struct op *op)
-{
-        op->what = "remove";
-        if (!op->there || op->there->names_map)
-                return;
-        const struct bm_ref ref = {op->map, op->key, op->key_len, op->there->record_id};
-        const struct bm_remove_args args = {.orphan = op_below(op->w, 2)};
-        if (!op_answered(op, bm_remove(&ref, &args), 0))
-                return;
-        if (args.orphan)
-                op_keep_orphan(op->w, op->there->record_id);
-        model_remove(op->w->model, op->there);
-        op_done(op);
-}
-
-/* A removed but open record is still written to; a crash ends it. */
-void op_write_orphan(struct op *op)
-{
-        struct work *w = op->w;
-        uint8_t key[8], bytes[2000];
-        struct bm_ref ref;
-        size_t done;
-        op->what = "write orphan";
-        if (w->n_orphans == 0)
-                return;
-        bm_orphan_ref(w->store, w->orphans[op_below(w, w->n_orphans)], key, &ref);
-        op_fill_bytes(w, bytes, sizeof(bytes));
-        (void)op_answered(
-                op, bm_write_at(&ref, op_below(w, 40000), bytes, sizeof(bytes), NULL, NULL, &done),
-                0);
 }

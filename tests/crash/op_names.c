@@ -104,7 +104,7 @@ void op_rename(struct op *op)
                 model_changed(w->model, to);
         } else {
                 if (to && !to->names_map && args.orphan_victim)
-                        op_keep_orphan(w, to->record_id);
+                        op_keep_orphan(w, to);
                 if (to && !to->names_map && from->count == 1)
                         from->count = to->count;
                 from->map_id = target.map_id;

@@ -66,15 +66,16 @@ void op_create(struct op *op)
 /* Many small keys: the index grows. */
 void op_fill(struct op *op)
 {
-        unsigned n = 10 + (unsigned)op_below(op->w, 120);
+        unsigned n = 10 + (unsigned)op_below(op->w, op->w->many ? 400 : 120);
         op->what = "fill";
         for (unsigned i = 0; i < n && !op->w->problem[0]; i++) {
                 struct op one = *op;
                 uint8_t value[8];
-                one.key_len = (size_t)snprintf((char *)one.key, sizeof(one.key), "small %llu",
-                                               (unsigned long long)op_below(op->w, 900));
+                one.key_len = (size_t)snprintf(
+                        (char *)one.key, sizeof(one.key), "%c small %llu", op->w->name,
+                        (unsigned long long)op_below(op->w, op->w->many ? 3000 : 900));
                 one.there = model_find(op->w->model, op->map_id, one.key, one.key_len);
-                one.begin = op->w->trace->n;
+
                 op_fill_bytes(op->w, value, sizeof(value));
                 int r = bm_insert(op->map, one.key, one.key_len, value, sizeof(value), 1);
                 if (!op_answered(&one, r, 0))
@@ -94,12 +95,12 @@ void op_empty(struct op *op)
         for (size_t i = op->w->model->n; i-- > 0 && budget && !op->w->problem[0];) {
                 struct model_record *m = &op->w->model->records[i];
                 struct op one = *op;
-                if (m->map_id != op->map_id || m->names_map || m->key[0] != 's')
+                if (m->map_id != op->map_id || m->names_map || m->key[2] != 's')
                         continue;
                 budget--;
                 memcpy(one.key, m->key, sizeof(one.key));
                 one.key_len = m->key_len;
-                one.begin = op->w->trace->n;
+
                 if (!op_answered(&one, bm_delete_key(op->map, one.key, one.key_len), 0))
                         return;
                 model_remove(op->w->model, m);

@@ -13,9 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "explorer.h"
 #include "io_record.h"
 #include "same_luck.h"
-#include "scene.h"
+#include "work.h"
 
 enum { DRIVES = 2, OPS = 150, STEP = 5, BAD = 3, TOLD = 4 };
 
@@ -67,10 +68,7 @@ static void judge(const struct plan *p, const struct history *h, size_t lo, char
         r = model_load(&model, store, why);
         if (r != 0 && !problem[0])
                 snprintf(problem, 300, "reading again: %s", why);
-        size_t i = h->n_steps;
-        while (i-- > lo && h->steps[i].hash != model.hash)
-                ;
-        if (i + 1 == lo && !problem[0]) {
+        if (history_find(h, model.hash, lo, h->n_steps - 1) < 0 && !problem[0]) {
                 snprintf(problem, 300, "holds none of the states %zu to %zu (%s)", lo,
                          h->n_steps - 1, h->steps[h->n_steps - 1].what);
                 if (getenv("BM_SHOW"))
@@ -108,6 +106,7 @@ static struct work work_for(struct run *run, struct bm_store *store, const struc
                              .model = &run->model,
                              .history = &run->history,
                              .trace = &run->trace,
+                             .name = 'a',
                              .rng = p->seed,
                              .faults = p->fail_at > 0};
 }
@@ -124,6 +123,7 @@ static void leave_killed(const struct plan *p, struct run *run, char *problem)
         int r = bm_open(x.paths[0], &config, &store);
         if (r == 0) {
                 struct work w = work_for(run, store, p);
+                work_begin(&w);
                 if (!work_run(&w, OPS))
                         snprintf(problem, 300, "%s", w.problem);
                 size_t killed = run->trace.n;
@@ -146,6 +146,7 @@ static bool work_with_faults(const struct plan *p, struct run *run, struct bm_st
                              const struct record_io *io, char *problem)
 {
         struct work w = work_for(run, store, p);
+        work_begin(&w);
         if (!work_run(&w, p->recovery ? OPS / 10 : OPS))
                 snprintf(problem, 300, "%s", w.problem);
         if (w.first_error && w.first_error != -EIO && w.first_error != -ENOSPC &&
@@ -177,7 +178,7 @@ static uint64_t run(const struct plan *p, char *problem, bool *told)
                 snprintf(problem, 300, "creating: %s", bm_strerror(r));
                 return 0;
         }
-        history_step(&run.history, 0, 0, 0, "nothing");
+        history_base(&run.history, 0, "nothing");
         if (p->recovery)
                 leave_killed(p, &run, problem);
         io.calls = 0;
@@ -193,6 +194,7 @@ static uint64_t run(const struct plan *p, char *problem, bool *told)
         uint64_t calls = io.calls;
         failed_call = io.failed_call;
         record_deinit(&io);
+        history_settle(&run.history);
         if (!problem[0])
                 judge(p, &run.history, run.history.n_steps - 1, problem);
         remove_store(x.paths, DRIVES);

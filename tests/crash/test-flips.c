@@ -12,13 +12,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "explorer.h"
 #include "io_record.h"
 #include "same_luck.h"
-#include "scene.h"
+#include "work.h"
 
 enum { FLIPS = 600, A_STORE = 150, OPS = 300, PROBLEM = 300 };
 
 static struct explorer x; /* for its directories and messages */
+static uint64_t luck;
 
 static void on_crash(int sig)
 {
@@ -155,13 +157,13 @@ static void flip(struct disk *disk)
         struct disk_file *f;
         uint64_t at;
         do {
-                f = &disk->files[rnd_below(&x.rng, disk->n_files)];
+                f = &disk->files[rnd_below(&luck, disk->n_files)];
         } while (f->held == 0);
         unsigned tries = 0;
         do {
-                at = rnd_below(&x.rng, f->held);
+                at = rnd_below(&luck, f->held);
         } while (f->bytes[at] == 0 && ++tries < 50);
-        f->bytes[at] ^= 1u << rnd_below(&x.rng, 8);
+        f->bytes[at] ^= 1u << rnd_below(&luck, 8);
         snprintf(x.trail, sizeof(x.trail), " file %zu byte %llu", (size_t)(f - disk->files),
                  (unsigned long long)at);
 }
@@ -197,8 +199,10 @@ static void make_store(struct disk *disk, struct model *model)
                 struct work w = {.store = store,
                                  .model = model,
                                  .history = &history,
+                                 .name = 'a',
                                  .trace = &trace,
                                  .rng = x.seed};
+                work_begin(&w);
                 if (!work_run(&w, OPS))
                         r = -EBADMSG;
                 work_end(&w);
@@ -250,7 +254,7 @@ int main(int argc, char **argv)
         for (; n < flips && x.n_failed < x.max_reports; x.seed++) {
                 struct model model = {0};
                 struct disk disk;
-                x.rng = mix64(x.seed);
+                luck = mix64(x.seed);
                 same_luck(x.seed);
                 make_store(&disk, &model);
                 for (unsigned i = 0; i < A_STORE && n < flips && x.n_failed < x.max_reports;

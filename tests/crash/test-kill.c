@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 #include "bucketmap.h"
+#include "explorer.h"
 #include "io.h"
-#include "scene.h"
 
 enum { KILLS = 200, A_STORE = 10, THREADS = 4, KEYS = 50, VALUE_MAX = 3000, CALLS = 4000 };
 

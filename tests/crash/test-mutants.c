@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "mutants.h"
-#include "same_luck.h"
 
 enum { STATES = 6000, OPS = 250, CUTS = 60, CAUGHT = 3 };
 
@@ -23,9 +22,8 @@ static void live(const struct mutant *m, size_t limit)
         x.mutate = m->mutate;
         if (m->in_code)
                 *m->in_code = true;
-        while (x.n_states < x.limit && x.n_failed == 0) {
-                same_luck(x.seed);
-                explore_round(&x, 1 + (unsigned)(x.seed % 2), OPS, CUTS);
+        while (!explorer_done(&x)) {
+                explore_round(&x, OPS, CUTS);
                 x.seed++;
         }
         printf("# after %zu states\n", x.n_states);

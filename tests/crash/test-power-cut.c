@@ -1,51 +1,99 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Power cuts: random work, random moments, random luck of what was not synced.
- * The argument is how many states to try; BM_SEED is where the seeds start.
+ * The argument is how many distinct states to look at; BM_SEED is where the
+ * seeds start. As many processes as there are processors share the work
+ * (BM_JOBS: as many as that). With BM_STATE only that state of that seed is
+ * looked at, and shown; BM_KEEP is a directory for a copy of it.
  */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include "same_luck.h"
-#include "scene.h"
+#include "explorer.h"
 
-enum { STATES = 2000, OPS = 250, CUTS = 40 };
+enum { STATES = 10000, OPS = 250, CUTS = 40, JOBS_MAX = 64 };
+
+struct total {
+        _Atomic uint64_t seed, n_rounds, n_states, n_failed;
+};
 
 static struct explorer x;
 
-/* A crash of the store's own ends the run, but says where it was. */
+/* A crash of the store's own ends the process, but says where it was. */
 static void on_crash(int sig)
 {
         char text[600];
-        int n = snprintf(text, sizeof(text), "# seed %llu:%s: signal %d\n",
-                         (unsigned long long)x.seed, x.trail, sig);
+        int n = snprintf(text, sizeof(text), "# BM_SEED=%llu BM_STATE=%s:%s: signal %d\n",
+                         (unsigned long long)x.seed, x.state, x.trail, sig);
         if (write(STDOUT_FILENO, text, (size_t)n) != n)
                 _exit(98);
         _exit(97);
 }
 
-int main(int argc, char **argv)
+static int run(struct total *total, size_t limit, struct seen *seen)
 {
-        const char *seed = getenv("BM_SEED");
-        unsigned rounds = 0;
-        explorer_init(&x, seed ? strtoull(seed, NULL, 0) : 1);
-        x.limit = argc > 1 ? strtoull(argv[1], NULL, 0) : STATES;
+        explorer_init(&x, 0);
+        struct seen *own = x.seen;
+        x.limit = limit;
+        x.seen = seen;
         signal(SIGSEGV, on_crash);
         signal(SIGABRT, on_crash);
         signal(SIGBUS, on_crash);
         signal(SIGFPE, on_crash);
-        printf("# seeds from %llu\n", (unsigned long long)x.seed);
-        fflush(stdout);
-        while (x.n_states < x.limit && x.n_failed < x.max_reports) {
-                same_luck(x.seed);
-                explore_round(&x, 1 + (unsigned)(x.seed % 2), OPS, CUTS);
-                x.seed++;
-                rounds++;
-        }
-        printf("# %zu states, %zu of them distinct, from %u rounds: %zu bad\n", x.n_states,
-               x.seen.n, rounds, x.n_failed);
+        do {
+                x.seed = atomic_fetch_add(&total->seed, 1);
+                explore_round(&x, OPS, CUTS);
+                atomic_fetch_add(&total->n_rounds, 1);
+        } while (!explorer_done(&x) && !x.only);
+        atomic_fetch_add(&total->n_states, x.n_states);
+        atomic_fetch_add(&total->n_failed, x.n_failed);
+        x.seen = own;
         explorer_deinit(&x);
-        return x.n_failed ? 1 : 0;
+        return 0;
+}
+
+static unsigned n_jobs(void)
+{
+        const char *jobs = getenv("BM_JOBS");
+        long n = jobs ? atol(jobs) : sysconf(_SC_NPROCESSORS_ONLN);
+        if (getenv("BM_STATE"))
+                n = 1;
+        return n < 1 ? 1 : n > JOBS_MAX ? JOBS_MAX : (unsigned)n;
+}
+
+int main(int argc, char **argv)
+{
+        const char *seed = getenv("BM_SEED");
+        size_t limit = argc > 1 ? strtoull(argv[1], NULL, 0) : STATES;
+        unsigned jobs = n_jobs();
+        pid_t pids[JOBS_MAX];
+        struct seen *seen = seen_new();
+        struct total *total = mmap(NULL, sizeof(*total), PROT_READ | PROT_WRITE,
+                                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (total == MAP_FAILED)
+                return 99;
+        atomic_store(&total->seed, seed ? strtoull(seed, NULL, 0) : 1);
+        printf("# seeds from %llu\n", (unsigned long long)atomic_load(&total->seed));
+        fflush(stdout);
+        for (unsigned i = 0; i < jobs; i++) {
+                pids[i] = fork();
+                if (pids[i] == 0)
+                        return run(total, limit, seen);
+                if (pids[i] < 0)
+                        return 99;
+        }
+        for (unsigned i = 0; i < jobs; i++) {
+                int status;
+                if (waitpid(pids[i], &status, 0) != pids[i] || status != 0)
+                        atomic_fetch_add(&total->n_failed, 1);
+        }
+        printf("# %llu states, %zu of them distinct, from %llu rounds: %llu bad\n",
+               (unsigned long long)atomic_load(&total->n_states), seen_count(seen),
+               (unsigned long long)atomic_load(&total->n_rounds),
+               (unsigned long long)atomic_load(&total->n_failed));
+        return atomic_load(&total->n_failed) ? 1 : 0;
 }

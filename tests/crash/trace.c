@@ -20,6 +20,13 @@ void *must_realloc(void *p, size_t size)
         return p;
 }
 
+static uint64_t serial;
+
+uint64_t trace_serial(void)
+{
+        return serial;
+}
+
 void trace_add(struct trace *trace, const struct event *event)
 {
         if (trace->n == trace->cap) {
@@ -28,6 +35,7 @@ void trace_add(struct trace *trace, const struct event *event)
         }
         struct event *e = &trace->events[trace->n++];
         *e = *event;
+        e->serial = serial++;
         if (e->kind == EV_WRITE) {
                 e->data = must_alloc(e->len);
                 memcpy(e->data, event->data, e->len);

@@ -7,6 +7,7 @@
 #ifndef TRACE_H
 #define TRACE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,11 @@ struct event {
         char name[NAME_BYTES];
         uint64_t offset, len;
         uint8_t *data;
+        uint64_t serial;  /* counts all events of the process */
+        uint64_t since;   /* syncs: serial when it began; what came later may be left out */
+        uint64_t time_ns; /* same_luck's */
+        unsigned thread;  /* turns's number */
+        bool mapped;      /* writes: a store into a mapping */
         const struct event *early; /* a mutant's: a name that is gone for good before this */
 };
 
@@ -39,8 +45,10 @@ struct trace {
         size_t n, cap;
 };
 
-/* Adds an event; its data are copied. */
+/* Adds an event; its data are copied, and it gets the next serial. */
 void trace_add(struct trace *trace, const struct event *event);
+/* The serial that the next event gets. */
+uint64_t trace_serial(void);
 void trace_deinit(struct trace *trace);
 
 /* Memory, or the end of the test. */

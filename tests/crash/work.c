@@ -4,19 +4,22 @@
 #include <stdio.h>
 
 #include "op.h"
+#include "turns.h"
 
 static void op_sync(struct op *op)
 {
+        size_t since = op->w->trace->n;
         op->what = "sync";
         if (op_answered(op, bm_sync(op->w->store), 0))
-                history_ack(op->w->history, op->w->trace->n, op->w->history->n_steps - 1);
+                history_ack(op->w->history, op->w->end, since);
 }
 
 static void op_checkpoint(struct op *op)
 {
+        size_t since = op->w->trace->n;
         op->what = "checkpoint";
         if (op_answered(op, bm_checkpoint(op->w->store), 0))
-                history_ack(op->w->history, op->w->trace->n, op->w->history->n_steps - 1);
+                history_ack(op->w->history, op->w->end, since);
 }
 
 static void op_compact(struct op *op)
@@ -25,16 +28,42 @@ static void op_compact(struct op *op)
         (void)op_answered(op, bm_compact(op->w->store), 0);
 }
 
+/* Time passes, and what is done by itself is done. */
+static void op_wait(struct op *op)
+{
+        static const uint64_t most_ms[] = {1, 100, 4000};
+        op->what = "wait";
+        turns_sleep(op_below(op->w, most_ms[op_below(op->w, 3)] * 1000 * 1000));
+}
+
 static const struct {
         void (*run)(struct op *op);
         unsigned weight;
 } ops[] = {
         {op_insert, 30}, {op_insert_large, 4}, {op_create, 10}, {op_fill, 2},
         {op_empty, 1},   {op_delete, 10},      {op_count, 15},  {op_meta, 4},
-        {op_write, 12},  {op_truncate, 6},     {op_remove, 6},  {op_write_orphan, 3},
+        {op_write, 12},  {op_truncate, 6},     {op_remove, 6},  {op_use_orphan, 5},
         {op_mkmap, 4},   {op_rmmap, 3},        {op_rename, 12}, {op_batch, 8},
-        {op_sync, 10},   {op_checkpoint, 3},   {op_compact, 2},
+        {op_sync, 10},   {op_checkpoint, 3},   {op_compact, 2}, {op_wait, 8},
 };
+
+void work_begin(struct work *w)
+{
+        w->shown = w->model->hash;
+        w->frames.trace = w->trace;
+        frames_note_in(&w->frames);
+}
+
+/* What was logged is what was done. */
+static void end_op(struct op *op)
+{
+        struct work *w = op->w;
+        if (w->n_told < w->frames.n && !w->faults && !w->problem[0])
+                snprintf(w->problem, sizeof(w->problem), "%s: logged %zu frames, for %zu changes",
+                         op->what, w->frames.n, w->n_told);
+        w->frames.n = w->n_told = 0;
+        op_close_map(op->map_id, op->map);
+}
 
 bool work_run(struct work *w, unsigned n)
 {
@@ -51,18 +80,15 @@ bool work_run(struct work *w, unsigned n)
                 if (!op_begin(&op, w))
                         return w->faults;
                 ops[i].run(&op);
-                op_close_map(op.map_id, op.map);
+                end_op(&op);
         }
         return !w->problem[0];
 }
 
 void work_end(struct work *w)
 {
-        for (unsigned i = 0; i < w->n_orphans; i++) {
-                int r = bm_orphan_release(w->store, w->orphans[i]);
-                if (r != 0 && !w->faults)
-                        snprintf(w->problem, sizeof(w->problem), "releasing an orphan: %s",
-                                 bm_strerror(r));
-        }
-        w->n_orphans = 0;
+        while (w->n_orphans > 0)
+                op_drop_orphan(w);
+        frames_note_in(NULL);
+        frames_deinit(&w->frames);
 }

@@ -6,25 +6,43 @@
 #ifndef WORK_H
 #define WORK_H
 
+#include "frames.h"
 #include "history.h"
 #include "model.h"
 
 enum { ORPHANS_MAX = 4 };
 
+struct orphan {
+        uint64_t record_id;
+        uint8_t *value;
+        size_t size;
+};
+
 struct work {
         struct bm_store *store;
-        struct model *model;
+        struct model *model; /* of the keys whose names begin with NAME */
         struct history *history;
         const struct trace *trace;
+        char name; /* one worker's keys are not another's */
         uint64_t rng;
         bool faults;        /* calls may fail; then nothing may have happened */
         int first_error;    /* of those that did */
         bool loud;          /* every step is printed */
-        unsigned n_orphans; /* record ids of removed records that are kept */
-        uint64_t orphans[ORPHANS_MAX];
+        bool many;          /* small keys: the index grows and splits */
+        unsigned n_orphans; /* removed records that are kept */
+        struct orphan orphans[ORPHANS_MAX];
         char problem[200]; /* what the store should not have answered */
+
+        /* of the operation under way */
+        struct frames frames;
+        size_t n_told;  /* of its frames that are in the history */
+        uint64_t shown; /* the model's hash in the history */
+        size_t end;     /* events when it had its answer */
+        uint64_t end_ns;
 };
 
+/* NAME, RNG and so on are set; the model shows what there is. */
+void work_begin(struct work *w);
 /* Does N operations. False: the store gave a wrong answer, PROBLEM says which. */
 bool work_run(struct work *w, unsigned n);
 /* Lets go of what is kept for nobody. */

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Looks at many states of many stores. A round is a store, work on it, and
+ * states as accidents at random moments would leave them; some of these are
+ * opened and worked on, and have accidents of their own. All follows from
+ * the round's seed; a state is known by seed and path ("12.3": the third
+ * state of what came of the twelfth).
+ */
+#ifndef EXPLORER_H
+#define EXPLORER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "disk.h"
+
+/* States that were looked at, shared by several processes. */
+struct seen;
+struct seen *seen_new(void);
+/* Whether it was not there yet; zero is. */
+bool seen_add(struct seen *seen, uint64_t hash);
+size_t seen_count(const struct seen *seen);
+
+struct explorer {
+        const char *paths[DRIVES_MAX];
+        uint64_t seed; /* of the present round */
+        size_t n_states, n_failed;
+        size_t limit;       /* distinct states, of all processes that share SEEN */
+        size_t max_reports; /* failures to be told of */
+        struct seen *seen;
+        /* what a mutant does to a trace; NULL: nothing */
+        void (*mutate)(struct trace *trace, const struct disk *before);
+        const char *only; /* BM_STATE: nothing but this state is looked at */
+        char state[40];   /* path of the present one */
+        char trail[400];  /* how it came to be */
+        char problem[400];
+};
+
+/* Directories of its own, on a memory filesystem if there is one. */
+void explorer_init(struct explorer *x, uint64_t seed);
+void explorer_deinit(struct explorer *x);
+
+bool explorer_done(const struct explorer *x);
+/* The present state is the one that was asked for. */
+bool explorer_watches(const struct explorer *x);
+/* Counts a bad state, and says which and how to repeat it. */
+void explorer_report(struct explorer *x);
+
+/* One round, of which it makes at most N_CUTS states and theirs. */
+void explore_round(struct explorer *x, unsigned n_ops, unsigned n_cuts);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#include "frames.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "log.h"
+#include "turns.h"
+
+static _Thread_local struct frames *frames;
+
+void frames_note_in(struct frames *f)
+{
+        frames = f;
+}
+
+void frames_deinit(struct frames *f)
+{
+        free(f->at);
+        *f = (struct frames){0};
+}
+
+static bool is_visible(const struct bm_record *records, size_t n)
+{
+        bool visible = false;
+        for (size_t i = 0; i < n; i++) {
+                uint64_t map = records[i].map_id;
+                visible |= records[i].type != BM_REC_SYNC && map != BM_MAP_CHUNKS &&
+                           map != BM_MAP_DROPS && map != BM_MAP_ORPHANS;
+        }
+        return visible;
+}
+
+/* The last that this thread wrote: a seal may have come before it. */
+static size_t last_write(const struct trace *t, size_t from)
+{
+        size_t i = t->n;
+        while (i > from &&
+               (t->events[i - 1].kind != EV_WRITE || t->events[i - 1].thread != turns_self()))
+                i--;
+        return i > from ? i - 1 : from;
+}
+
+__typeof__(bm_log_append) __real_bm_log_append, __wrap_bm_log_append;
+
+int __wrap_bm_log_append(struct bm_log *log, struct bm_record *records, size_t n, bool privileged,
+                         struct bm_location *where, uint64_t *capacity)
+{
+        struct frames *f = frames;
+        size_t from = f ? f->trace->n : 0;
+        int r = __real_bm_log_append(log, records, n, privileged, where, capacity);
+        if (r != 0 || !f || !is_visible(records, n))
+                return r;
+        if (f->n == f->cap) {
+                f->cap = f->cap ? f->cap * 2 : 64;
+                f->at = must_realloc(f->at, f->cap * sizeof(*f->at));
+        }
+        f->at[f->n++] = last_write(f->trace, from);
+        return r;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where in the trace a thread's frames were logged: the moments from which on
+ * an operation may be there after an accident. Frames that no user sees (of
+ * chunks, drops and orphans) are left out. The linker puts this around
+ * bm_log_append.
+ */
+#ifndef FRAMES_H
+#define FRAMES_H
+
+#include <stddef.h>
+
+#include "trace.h"
+
+struct frames {
+        const struct trace *trace;
+        size_t *at; /* events */
+        size_t n, cap;
+};
+
+/* From here on the calling thread's frames go to F; NULL: to nobody. */
+void frames_note_in(struct frames *f);
+void frames_deinit(struct frames *f);
+
+#endif
