@@ -21,6 +21,51 @@ setup() {
         run_cmd ./example
 }
 
+# The blocks of the README that begin with a prompt: commands and what they print.
+transcripts() {
+        awk '/^```/ { first = !inside; inside = !inside; next }
+             inside && first { wanted = /^\$ /; first = 0 }
+             inside && wanted' "$BATS_TEST_DIRNAME/../../README.md"
+}
+
+# Figures differ where the files do: those of some commands are made alike.
+figures_alike() {
+        sed -e "s,$HOME,/home/you,g" -e "s/ $(id -un) $(id -gn) / you you /" |
+                awk '/^\$ / { loose = /^\$ (find|ls -l|bucketmap info)/ }
+                     loose && !/^\$ / {
+                             gsub(/[0-9]+(\.[0-9]+)?/, "N")
+                             gsub(/(bytes|[KMG]iB)/, "B")
+                             gsub(/[A-Z][a-z][a-z] +N +N(:N)?/, "DATE")
+                     }
+                     { print }'
+}
+
+@test "what the README shows is what happens" {
+        require_fuse
+        require_command getfattr
+        export HOME=$SCRATCH/home/you PATH=${library%/lib/*}/bin:$PATH
+        STORE=$HOME/.local/share/bucketmap/home-you-kv
+        mkdir -p "$HOME/kv" "${STORE%/*}"
+        transcripts | figures_alike >wanted
+        {
+                # shellcheck disable=SC2016 # for the script
+                echo 'source "$1"; source "$2"
+                      answers() { stat -f ~/kv >/dev/null 2>&1; }
+                      silent() { ! answers; }
+                      kill() { builtin kill "$@" && wait_until silent; }'
+                transcripts | sed -n 's/^\$ //p' | while IFS= read -r command; do
+                        printf 'echo %q\n%s\n' "\$ $command" "$command"
+                done
+        } >script
+        run_cmd "$(command -v bucketmap)" mount "$STORE" "$HOME/kv"
+        run_cmd bash -c 'cd ~/kv && exec 2>&1 && source "$0"' "$SCRATCH/script" \
+                "$BATS_TEST_DIRNAME/../lib/mount.bash" "$BATS_TEST_DIRNAME/../lib/run.bash"
+        figures_alike <<<"$stdout" >happened
+        [ "$(grep -c '^\$ ' happened)" -gt 20 ]
+        run_cmd diff wanted happened
+        refute is_mounted "$HOME/kv"
+}
+
 @test "the installed library shows its soname and nothing but bm_ names" {
         run_cmd readelf -d "$library"
         assert_line --regexp 'SONAME.*libbucketmap\.so\.0'

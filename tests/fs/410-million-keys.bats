@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # A store of 1 000 000 keys of 100 bytes that the library wrote, seen through
-# the mount.
+# the mount; and what small files take.
 
 load ../lib/bucketmap
 
@@ -43,4 +43,20 @@ setup() {
         assert_output new
         umount_store
         check_store
+}
+
+@test "100 000 files of 100 bytes take at most 260 bytes of disk each" {
+        require_command python3
+        mount_store
+        run_cmd python3 -c '
+import os, sys
+value = os.urandom(100)
+for i in range(100000):
+    with open(f"{sys.argv[1]}/file-{i:07d}", "wb", buffering=0) as file:
+        file.write(value)
+' "$MNT"
+        umount_store
+        bytes=$(du -s -B1 "$STORE" | cut -f1)
+        echo "$bytes bytes"
+        [ "$bytes" -lt 26000000 ]
 }
