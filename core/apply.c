@@ -21,10 +21,10 @@ static void add_totals(const struct bm_target *t, int64_t keys, int64_t maps, in
         atomic_fetch_add(&map->n_keys, (uint64_t)keys);
         atomic_fetch_add(&map->n_maps, (uint64_t)maps);
         atomic_fetch_add(&map->value_bytes, (uint64_t)bytes);
-        if (!bm_map_is_user(map))
-                return;
-        atomic_fetch_add(&store->keys, (uint64_t)(keys - maps));
-        atomic_fetch_add(&store->value_bytes, (uint64_t)bytes);
+        if (bm_map_has_values(map))
+                atomic_fetch_add(&store->value_bytes, (uint64_t)bytes);
+        if (bm_map_is_user(map))
+                atomic_fetch_add(&store->keys, (uint64_t)(keys - maps));
 }
 
 static void drop_old(struct bm_store *store, struct bm_found *found)
@@ -81,14 +81,17 @@ static int apply_put(struct bm_store *store, const struct bm_target *t, struct b
         int64_t bytes = (int64_t)bm_record_value_size(record) - old_bytes;
         /* a chunk's count is its generation, which is read from the record */
         uint64_t count = record->type == BM_REC_CHUNK ? 0 : record->count;
-        int r;
+        int r = 0;
         if (found->there && found->record.record_id != record->record_id) {
                 /* an exchanged record's count was set a moment ago, under its new key */
                 if (slot.count == BM_SLOT_COUNT_OVERFLOW && !(record->flags & BM_RECF_MOVED))
                         bm_counts_drop(&store->counts, found->record.record_id);
                 slot.count = 0;
         }
-        r = set_count(store, record->record_id, count, &slot);
+        if (record->type == BM_REC_NAME) /* the count is with the record that it names */
+                slot.count = 0;
+        else
+                r = set_count(store, record->record_id, count, &slot);
         if (r < 0)
                 return r;
         drop_replaced_map(store, found, record);
@@ -147,6 +150,7 @@ int bm_apply(struct bm_store *store, const struct bm_target *t, struct bm_found 
         case BM_REC_HEAD:
         case BM_REC_MAP:
         case BM_REC_CHUNK:
+        case BM_REC_NAME:
                 r = apply_put(store, t, found, record, where);
                 break;
         case BM_REC_DEL:

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "large.h"
+#include "links.h"
 #include "store.h"
 #include "view.h"
 
@@ -131,38 +131,58 @@ int bm_write_batch_count(struct bm_write_batch *batch, struct bm_map *map, const
         return add(batch, WRITE_COUNT, map, key, key_len, NULL, 0, count);
 }
 
+/* A record with several names may be met by more than one of them: what an
+ * earlier item decided stays, but for what this one says. */
+static void set_count(struct bm_step *s, uint64_t count)
+{
+        if (s->action == BM_ACT_PUT) {
+                s->next.count = count;
+                return;
+        }
+        s->action = BM_ACT_COUNT;
+        s->next = (struct bm_record){
+                .type = BM_REC_COUNT, .record_id = s->found.record.record_id, .count = count};
+}
+
+static int fill_insert(struct bm_txn *txn, struct batch_item *item, size_t record)
+{
+        struct bm_step *s = &txn->steps[record];
+        const struct bm_found found = s->found;
+        const bool dropped = s->action == BM_ACT_PUT && s->next.type != found.record.type;
+        const uint32_t links = s->action == BM_ACT_PUT ? s->next.links : 0;
+        s->action = BM_ACT_PUT;
+        s->next = (struct bm_record){
+                .type = BM_REC_PUT,
+                .record_id = found.there ? found.record.record_id : item->record_id,
+                .count = item->count,
+                .links = links,
+                .value = item_key(item) + item->key_len,
+                .value_len = (uint32_t)item->value_len,
+        };
+        return found.there && !dropped ? bm_large_drop_all(txn, &found.record, &item->drop) : 0;
+}
+
 static int fill_item(struct bm_txn *txn, struct batch_item *item)
 {
-        struct bm_found found = txn->steps[item->step].found;
-        struct bm_step *s = &txn->steps[item->step];
-        if (found.there && found.record.type == BM_REC_MAP)
+        const bool there = txn->steps[item->step].found.there;
+        size_t record = item->step;
+        int r = there ? bm_txn_record(txn, item->step, &record) : 0;
+        if (r != 0)
+                return r;
+        if (there && txn->steps[record].found.record.type == BM_REC_MAP)
                 return BM_E_IS_MAP;
         switch (item->what) {
         case WRITE_COUNT:
-                if (!found.there)
+                if (!there)
                         return BM_E_NOT_FOUND;
-                s->action = BM_ACT_COUNT;
-                s->next = (struct bm_record){.type = BM_REC_COUNT,
-                                             .record_id = found.record.record_id,
-                                             .count = item->count};
+                set_count(&txn->steps[record], item->count);
                 return 0;
         case WRITE_DELETE:
-                if (!found.there)
-                        return 0;
-                s->action = BM_ACT_DELETE;
-                break;
+                return there ? bm_delete_step(txn, item->step, record, &item->drop) : 0;
         case WRITE_INSERT:
-                s->action = BM_ACT_PUT;
-                s->next = (struct bm_record){
-                        .type = BM_REC_PUT,
-                        .record_id = found.there ? found.record.record_id : item->record_id,
-                        .count = item->count,
-                        .value = item_key(item) + item->key_len,
-                        .value_len = (uint32_t)item->value_len,
-                };
                 break;
         }
-        return found.there ? bm_large_drop_all(txn, &found.record, &item->drop) : 0;
+        return fill_insert(txn, item, record);
 }
 
 static int fill_batch(struct bm_txn *txn, void *ctx)
@@ -217,8 +237,11 @@ static int fill_new(struct bm_txn *txn, void *ctx)
         struct insert_new *in = ctx;
         struct bm_step *s = &txn->steps[0];
         struct bm_view view;
+        size_t record;
         if (s->found.there) {
-                int r = bm_view_init(&view, &s->found);
+                int r = bm_txn_record(txn, 0, &record);
+                if (r == 0)
+                        r = bm_view_init(&view, &txn->steps[record].found);
                 if (r == 0 && in->duplicate)
                         in->duplicate(in->ctx, in->place, &view);
                 return r;

@@ -34,6 +34,14 @@ int bm_target_init_record(struct bm_target *t, struct bm_map *map, uint64_t hash
         return 0;
 }
 
+void bm_target_init_id(struct bm_target *t, struct bm_map *map, uint64_t record_id)
+{
+        uint8_t key[8];
+        bm_store_le64(key, record_id);
+        *t = (struct bm_target){.map = map, .key_len = sizeof(key), .by_record = record_id};
+        place_target(t, bm_hash_key(map->store->drives.superblock.hash_secret, key, sizeof(key)));
+}
+
 int bm_target_init(struct bm_target *t, struct bm_map *map, const void *key, size_t key_len)
 {
         if (key_len == 0 || key_len > BM_KEY_MAX)
@@ -44,7 +52,7 @@ int bm_target_init(struct bm_target *t, struct bm_map *map, const void *key, siz
         t->key = key;
         t->key_len = key_len;
         /* an orphan's record still carries the key that it had */
-        t->by_record = map->id == BM_MAP_ORPHANS && key_len == 8 ? bm_load_le64(key) : 0;
+        t->by_record = bm_map_goes_by_id(map) && key_len == 8 ? bm_load_le64(key) : 0;
         place_target(t, bm_hash_key(map->store->drives.superblock.hash_secret, key, key_len));
         return 0;
 }
@@ -69,6 +77,8 @@ enum bm_slot_kind bm_record_slot_kind(uint8_t type)
                 return BM_SLOT_LARGE;
         case BM_REC_MAP:
                 return BM_SLOT_MAP;
+        case BM_REC_NAME:
+                return BM_SLOT_NAME;
         case BM_REC_CHUNK:
                 return BM_SLOT_CHUNK;
         default:
@@ -158,6 +168,8 @@ int bm_target_find(const struct bm_target *t, struct bm_found *found)
                 return 0;
         if (r != 0)
                 return r;
+        found->by_id = t->map->id == BM_MAP_INODES;
+        found->links = t->map->id == BM_MAP_ORPHANS ? 0 : found->by_id ? found->record.links : 1;
         found->count = found->slot.count;
         if (found->slot.count == BM_SLOT_COUNT_OVERFLOW)
                 found->count = bm_counts_get(&t->map->store->counts, found->record.record_id);

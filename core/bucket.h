@@ -24,7 +24,7 @@ struct bm_bucket {
 /* A key on its way: where it belongs. */
 struct bm_target {
         struct bm_map *map;
-        const uint8_t *key;
+        const uint8_t *key; /* NULL: the 8 bytes of by_record */
         size_t key_len;
         uint64_t hash;
         uint64_t by_record; /* not 0: the record of that id is meant, whatever its key */
@@ -41,6 +41,8 @@ struct bm_found {
         struct bm_segment *segment;
         struct bm_record record;
         uint64_t count;
+        uint32_t links;         /* names of the record; 0: an orphan */
+        bool by_id;             /* it is kept under its id, in BM_MAP_INODES */
         uint64_t used_discs[4]; /* bit set: discriminators that equal hashes have */
 };
 
@@ -49,6 +51,10 @@ unsigned bm_stripe_of(uint64_t map_id, uint64_t bucket);
 
 /* KEY must outlive the target. -EINVAL for a key outside the limits. */
 int bm_target_init(struct bm_target *target, struct bm_map *map, const void *key, size_t key_len);
+
+/* The same for the record of that id in a hidden map that goes by ids (BM_MAP_INODES,
+ * BM_MAP_ORPHANS); there is no key then. */
+void bm_target_init_id(struct bm_target *target, struct bm_map *map, uint64_t record_id);
 
 /* The same for the record of an id whose key's hash is known. */
 int bm_target_init_record(struct bm_target *target, struct bm_map *map, uint64_t hash,

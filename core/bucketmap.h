@@ -5,7 +5,9 @@
  * A store is a directory (plus further drives). It holds maps; a map takes a
  * key of 1 to 255 bytes (any byte but '/' and NUL) to a record: a value, a
  * reference count of 0 to BM_COUNT_MAX, opaque meta bytes of the caller's,
- * and a record id that is never used again.
+ * and a record id that is never used again. Several keys, of any maps, may be
+ * names of one record (bm_link): what is read or changed through one is read
+ * and changed for all, and the record goes with the last.
  *
  * Conventions that hold for every function here:
  *
@@ -60,8 +62,9 @@ struct bm_io;          /* the file operations beneath (io.h); NULL: the system's
 #define BM_META_MAX           (UINT32_C(68) << 10)      /* largest meta, bytes */
 #define BM_BATCH_MAX          (UINT32_C(128) << 10) /* keys, metas and values of one batch, bytes */
 #define BM_DRIVES_MAX         64u
-#define BM_MAX_SEARCH_DEFAULT 32u /* slots that a probe looks at */
-#define BM_BUCKETS_DEFAULT    16u /* buckets of the root map */
+#define BM_LINKS_MAX          UINT32_MAX /* names of one record */
+#define BM_MAX_SEARCH_DEFAULT 32u        /* slots that a probe looks at */
+#define BM_BUCKETS_DEFAULT    16u        /* buckets of the root map */
 
 /* Outcomes that a direct caller deals with */
 
@@ -238,10 +241,12 @@ struct bm_view {
         uint64_t size;      /* of the value, bytes */
         uint64_t allocated; /* bytes that the value takes on disk, holes left out */
         uint64_t map_id;    /* of the map that the key names; 0: it is a value */
+        uint32_t links;     /* names that the record has; 0: an orphan */
         const void *value;  /* NULL if large or a map: bm_read_at */
         const void *meta;   /* NULL if meta_len is 0 */
         uint32_t meta_len;
         bool large; /* the value is kept in chunks */
+        bool by_id; /* it has, or had, several names: bm_id_ref leads to it */
         void *pin_; /* the library's */
 };
 
@@ -289,7 +294,11 @@ BM_EXPORT BM_CHECKED int bm_read_ref(const struct bm_ref *ref, struct bm_view *v
 BM_EXPORT BM_CHECKED int bm_read_at(const struct bm_ref *ref, uint64_t offset, void *buf,
                                     size_t len, size_t *done);
 
-/* Where a record stands in the index; a snapshot, for tools and tests. */
+/*
+ * Where a key's own record stands in the index; a snapshot, for tools and
+ * tests. A name of a linked record stands for itself there, with that
+ * record's id and no count.
+ */
 struct bm_entry {
         uint64_t hash;
         uint64_t record_id;
@@ -422,54 +431,22 @@ BM_EXPORT BM_CHECKED int bm_write_at(const struct bm_ref *ref, uint64_t offset, 
 BM_EXPORT BM_CHECKED int bm_truncate(const struct bm_ref *ref, uint64_t size, bm_meta_fn fn,
                                      void *ctx);
 
-/* Holes: parts of a large value that read as zeros and take no space. They
- * come in chunks of 32 KiB. */
-
-/*
- * *FOUND gets the first byte from OFFSET on that has data, or that is in a
- * hole; the end of the value counts as one. Of a value that is written
- * meanwhile the answer was right at some moment. A walk through memory of 32
- * Ki chunks a GiB, holes too; where data is known to be everywhere, or
- * nowhere, none. Errors: -ENXIO (OFFSET is not below the size; only a hole
- * follows), BM_E_NOT_FOUND, BM_E_STALE, BM_E_IS_MAP.
- */
-BM_EXPORT BM_CHECKED int bm_seek_data(const struct bm_ref *ref, uint64_t offset, uint64_t *found);
-BM_EXPORT BM_CHECKED int bm_seek_hole(const struct bm_ref *ref, uint64_t offset, uint64_t *found);
-
-/*
- * Makes LEN bytes from OFFSET zeros, up to the end of the value, and gives the
- * space of whole chunks back; the size stays. FN as in bm_write_at. Up to 128
- * MiB it goes in steps of 2 MiB, of which a crash may leave the first ones;
- * more is one step. Errors: as bm_write_at.
- */
-BM_EXPORT BM_CHECKED int bm_punch(const struct bm_ref *ref, uint64_t offset, uint64_t len,
-                                  bm_meta_fn fn, void *ctx);
-
-enum {
-        BM_ALLOCATE_ZERO = 1,     /* what is there becomes zeros, too */
-        BM_ALLOCATE_KEEP_SIZE = 2 /* up to the end of the value, not beyond */
-};
-
-/*
- * Takes the space of LEN bytes from OFFSET: what is not there is written, as
- * zeros; the value grows if needed. Writing there later leaves as much garbage as
- * it takes, so that it succeeds where the disk is full, too. Goes chunk by
- * chunk as bm_write_at does; *DONE says how far it came, also after an error.
- * Errors: as bm_write_at, -EINVAL (unknown flag).
- */
-BM_EXPORT BM_CHECKED int bm_allocate(const struct bm_ref *ref, uint64_t offset, uint64_t len,
-                                     unsigned flags, bm_meta_fn fn, void *ctx, uint64_t *done);
-
 struct bm_remove_args {
         bool orphan;   /* keep the record until bm_orphan_release: it is still open */
-        bool guard;    /* BM_E_COUNT if the count is above 1 */
+        bool guard;    /* BM_E_COUNT if this is the last name and the count is above 1 */
         bool if_count; /* BM_E_COUNT unless the count is COUNT */
         uint64_t count;
-        bm_meta_fn meta_fn; /* with orphan: changes the meta of what stays; may be NULL */
+        bm_meta_fn meta_fn;   /* with orphan: changes the meta of what stays; may be NULL */
+        bm_meta_fn linked_fn; /* that of a record that keeps other names; may be NULL */
         void *meta_ctx;
+        uint32_t *links; /* out: names that are left; may be NULL */
 };
 
-/* Removes a value. Errors: BM_E_NOT_FOUND, BM_E_STALE, BM_E_IS_MAP, BM_E_COUNT. */
+/*
+ * Removes a name, and with the last one its value: guard and orphan are about
+ * that. A condition on the count is one on the record's, whichever name goes.
+ * Errors: BM_E_NOT_FOUND, BM_E_STALE, BM_E_IS_MAP, BM_E_COUNT.
+ */
 BM_EXPORT BM_CHECKED int bm_remove(const struct bm_ref *ref, const struct bm_remove_args *args);
 
 /*
@@ -489,23 +466,50 @@ struct bm_rename_args {
         bool exchange;        /* swap the two names; counts stay with their records */
         bool orphan_victim;   /* keep what is replaced until bm_orphan_release */
         bool guard;           /* unused names: see bm_remove_args; an overwrite is never refused */
-        bm_meta_fn moved_fn;  /* changes the meta of a record that gets a new name; may be NULL */
+        bm_meta_fn moved_fn;  /* changes the meta of a record that gets a new name, or that loses
+                                 one of several; may be NULL */
         bm_meta_fn victim_fn; /* that of a kept victim; may be NULL */
         void *meta_ctx;
-        uint64_t victim_id; /* out: record id of what was replaced or exchanged; 0: none */
+        uint64_t victim_id;    /* out: record id of what was replaced or exchanged; 0: none */
+        uint32_t victim_links; /* out: names that are left to what was replaced */
 };
 
 /*
  * Moves a record, or a map with all in it, to another name, in one step also
  * across a crash. What is replaced goes (an empty map, or a value); the
- * result has the source's count if that is not 1, else the victim's.
+ * result has the source's count if that is not 1, else the victim's. A victim
+ * that has other names keeps them, its value and its count.
  * Errors: BM_E_NOT_FOUND (source, or target's map), BM_E_STALE (source),
  * BM_E_EXISTS, BM_E_IS_MAP (a value onto a map), BM_E_NOT_MAP (a map onto a
- * value), BM_E_NOT_EMPTY, BM_E_LOOP. Renaming to itself does nothing.
+ * value), BM_E_NOT_EMPTY, BM_E_LOOP. Renaming to itself, or to another name of
+ * the same record, does nothing: both names stay.
  */
 BM_EXPORT BM_CHECKED int bm_rename(const struct bm_ref *from, struct bm_map *to_map,
                                    const void *to_key, size_t to_key_len,
                                    struct bm_rename_args *args);
+
+/* Links */
+
+/*
+ * Gives the record that FROM names one more name, in this map or another, in
+ * one step also across a crash; FN (may be NULL) changes its meta. From then
+ * on every operation on one of the names is one on the record: value, meta,
+ * count and record id are the same. Removing a name leaves the others.
+ * Maps cannot be linked, nor orphans, whose last name is gone.
+ * Errors: BM_E_NOT_FOUND (source, or target's map), BM_E_STALE, BM_E_EXISTS,
+ * BM_E_IS_MAP, -EMLINK (over BM_LINKS_MAX).
+ */
+BM_EXPORT BM_CHECKED int bm_link(const struct bm_ref *from, struct bm_map *to_map,
+                                 const void *to_key, size_t to_key_len, bm_meta_fn fn, void *ctx);
+
+/*
+ * How to name a record that has, or had, several names (bm_view.by_id),
+ * whatever becomes of each: fills REF so that bm_read_ref, bm_read_at,
+ * bm_write_at, bm_truncate, bm_set_meta, bm_count_* and bm_link work on it
+ * until its last name goes. KEY is 8 bytes of the caller's that REF points to.
+ */
+BM_EXPORT void bm_id_ref(struct bm_store *store, uint64_t record_id, uint8_t key[8],
+                         struct bm_ref *ref);
 
 /* Batches */
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Verifying a store: every key's record through the index, map after map;
- * then the chunks of large values, by the heads met on the way; then every
- * record of every segment, needed or not; then the copies of superblock and
- * manifest. Writes nothing; may run beside readers and writers, whose locks
- * it takes a block at a time.
+ * then the records that several of them name, and the chunks of large values,
+ * by what was met on the way; then every record of every segment, needed or
+ * not; then the copies of superblock and manifest. Writes nothing; may run
+ * beside readers and writers, whose locks it takes a block at a time.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -53,7 +53,12 @@ static int add_used(void *ctx, struct bm_segment *s)
 int bm_check(struct bm_store *store, const struct bm_check_args *args)
 {
         struct bm_checker c = {
-                .store = store, .args = args, .next_data = atomic_load(&store->next_data)};
+                .store = store,
+                .args = args,
+                .next_data = atomic_load(&store->next_data),
+                .began = store->read_only ? UINT64_MAX : bm_log_tail(&store->log),
+                .n_moves = atomic_load(&store->n_moves),
+        };
         c.last = &c.first;
         bm_counts_init(&c.dropped);
         bm_problem_clear();

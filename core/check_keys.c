@@ -130,6 +130,8 @@ static void report_unreadable(struct walk *w, const struct bm_known_slot *known,
                 where.key_len = record.key_len;
                 if (w->map->id == BM_MAP_CHUNKS)
                         name_chunk(w->check, &record, &where);
+                else if (w->map->id == BM_MAP_INODES)
+                        bm_check_name_of(w->check, record.key, record.key_len, &where);
         }
         bm_check_report(w->check, BM_CHECK_RECORD, &where, "%s of the record at %s %s",
                         where.key ? "content" : "key and content",
@@ -171,7 +173,8 @@ static int check_value(struct walk *w, const struct bm_record *r,
                 }
                 HASH_FIND(hh, c->owners, &data_id, sizeof(data_id), o);
                 /* what came after the check began may belong to what it passed before */
-                if (!o && data_id < c->next_data && !bm_counts_get(&c->dropped, data_id))
+                if (!o && data_id < c->next_data && !bm_counts_get(&c->dropped, data_id) &&
+                    !bm_check_moved(c))
                         bm_check_report(c, BM_CHECK_STRUCTURE, NULL,
                                         "chunk %" PRIu64 " of data id %" PRIu64
                                         " belongs to no value",
@@ -213,6 +216,15 @@ static int check_slot(struct walk *w, const struct bm_known_slot *known)
                                 "the index says %" PRIu32 " bytes, the record %" PRIu32,
                                 known->slot.length, r.length);
         bm_check_advance(c, r.length);
+        if (r.type == BM_REC_NAME)
+                return bm_check_name(c, &where, r.record_id);
+        if (w->map->id == BM_MAP_INODES) {
+                bm_check_links(c, &r,
+                               r.flags & BM_RECF_VERSION
+                                       ? r.version
+                                       : bm_pos(s->header.number, known->slot.offset));
+                bm_check_name_of(c, r.key, r.key_len, &where);
+        }
         return check_value(w, &r, &where);
 }
 
@@ -281,6 +293,8 @@ int bm_check_keys(struct bm_checker *c)
         static const uint64_t hidden[] = {BM_MAP_TOP, BM_MAP_INODES, BM_MAP_DROPS, BM_MAP_CHUNKS};
         for (size_t i = 0; i < bm_array_size(hidden) && r == 0; i++)
                 r = check_map(c, hidden[i], "");
+        if (r == 0)
+                bm_check_names_left(c);
         return r;
 }
 
@@ -292,6 +306,7 @@ void bm_check_keys_free(struct bm_checker *c)
                 HASH_DEL(c->owners, o);
                 free(o);
         }
+        bm_check_names_free(c);
         bm_counts_deinit(&c->dropped);
         *c->last = c->walked;
         while (c->first) {

@@ -5,7 +5,9 @@
 
 #include "bucketmap.h"
 #include "counts.h"
+#include "format.h"
 
+struct named;
 struct owner;
 struct todo;
 
@@ -15,6 +17,9 @@ struct bm_checker {
         uint64_t done, total; /* bytes */
         uint64_t n_findings;
         uint64_t next_data; /* data ids from here on are younger than the check */
+        uint64_t began;     /* the log's tail then: what stands behind it came meanwhile */
+        uint64_t n_moves;   /* the store's, then */
+        struct named *named;
         struct owner *owners;
         struct bm_counts dropped; /* data ids whose chunks wait for the sweeper */
         struct todo *first, **last, *walked;
@@ -41,5 +46,21 @@ int bm_check_superblocks(struct bm_checker *c);
 void bm_check_manifests(struct bm_checker *c);
 
 void bm_check_keys_free(struct bm_checker *c);
+
+/* Whether something got another key since the check began: the walk may have
+ * met it twice, or never. */
+bool bm_check_moved(const struct bm_checker *c);
+
+/* Names of records that are kept by their ids (check_names.c), in this order: */
+/* one that was met in a user's map; -ENOMEM, */
+int bm_check_name(struct bm_checker *c, const struct bm_check_where *where, uint64_t record_id);
+/* one of these records, whose version this is; */
+void bm_check_links(struct bm_checker *c, const struct bm_record *r, uint64_t version);
+/* one that cannot be read, by the key that it has: WHERE becomes a name of it, if there is one; */
+void bm_check_name_of(struct bm_checker *c, const void *key, size_t key_len,
+                      struct bm_check_where *where);
+/* at the end, names that lead nowhere. */
+void bm_check_names_left(struct bm_checker *c);
+void bm_check_names_free(struct bm_checker *c);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "base/intmath.h"
 #include "base/le.h"
+#include "lookup.h"
 #include "space.h"
 #include "store.h"
 #include "txn.h"
@@ -172,6 +173,7 @@ static int compact_put(struct compaction *c, const struct bm_record *record, uin
         struct bm_record copy = *record;
         bm_store_le64(key, record->record_id);
         copy.map_id = BM_MAP_ORPHANS;
+        copy.flags &= (uint8_t)~BM_RECF_LINKS;
         copy.key = key;
         copy.key_len = sizeof(key);
         r = bm_target_init(&t, c->store->orphans, key, sizeof(key));
@@ -232,13 +234,9 @@ static int is_orphan(struct bm_store *store, uint64_t record_id, bool *orphan)
         struct bm_read_lock lock;
         struct bm_target t;
         struct bm_found found;
-        uint8_t key[8];
-        bm_store_le64(key, record_id);
-        int r = bm_target_init(&t, store->orphans, key, sizeof(key));
-        if (r < 0)
-                return r;
-        bm_read_lock(&lock, &t, NULL);
-        r = bm_target_find(&t, &found);
+        bm_target_init_id(&t, store->orphans, record_id);
+        bm_read_lock(&lock, &t);
+        int r = bm_target_find(&t, &found);
         *orphan = r == 0 && found.there;
         bm_read_unlock(&lock);
         return r;
@@ -278,6 +276,7 @@ static int compact_record(struct compaction *c, const struct bm_record *record, 
         case BM_REC_HEAD:
         case BM_REC_MAP:
         case BM_REC_CHUNK:
+        case BM_REC_NAME:
                 return compact_put(c, record, at);
         case BM_REC_COUNT:
                 return compact_count(c, record, at);

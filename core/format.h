@@ -39,7 +39,7 @@ enum { BM_FILE_ID_BITS = 21 };
 enum {
         BM_MAP_TOP = 1, /* holds one key, "/": the root map's entry */
         BM_MAP_ROOT = 2,
-        BM_MAP_INODES = 3,  /* records with several names, by record id (reserved) */
+        BM_MAP_INODES = 3,  /* records that had several names, by record id */
         BM_MAP_CHUNKS = 4,  /* chunks of large values, by data id and chunk number */
         BM_MAP_DROPS = 5,   /* chunk ranges that nobody needs, for the sweeper */
         BM_MAP_ORPHANS = 6, /* removed but open records; its records are dead at open */
@@ -108,7 +108,7 @@ enum bm_record_type {
         BM_REC_HEAD = 5,  /* key -> large value; value: struct bm_head */
         BM_REC_CHUNK = 6, /* key: bm_chunk_key; record_id: data id; count: generation */
         BM_REC_DELTA = 7, /* reserved: change of a part of a chunk */
-        BM_REC_NAME = 8,  /* reserved: key -> record id in BM_MAP_INODES */
+        BM_REC_NAME = 8,  /* key -> record_id in BM_MAP_INODES, one of its names */
         BM_REC_INODE = 9, /* reserved */
         BM_REC_SYNC = 10, /* version: everything below this position is durable */
         BM_REC_SEAL = 11, /* end of a log segment; value: struct bm_seal */
@@ -121,17 +121,18 @@ enum {
         BM_RECF_VERSION = 2,
         BM_RECF_TIME = 4,
         BM_RECF_DISC = 8,
-        BM_RECF_MOVED =
-                16, /* PUT, HEAD, MAP: what the key had goes on under another key of the frame */
-        BM_RECF_KNOWN = 31,
+        BM_RECF_MOVED = 16, /* what the key had goes on under another key of the frame */
+        BM_RECF_LINKS = 32, /* PUT, HEAD of BM_MAP_INODES, always: how many names it has */
+        BM_RECF_KNOWN = 63,
 };
 
 /* A record taken apart or to be put together. Pointers lead into the bytes it
  * was decoded from, or to the caller's. */
 struct bm_record {
         uint8_t type, flags, key_len;
-        uint8_t disc; /* discriminator among equal hashes; 0 unless BM_RECF_DISC */
-        bool more;    /* the frame goes on */
+        uint8_t disc;   /* discriminator among equal hashes; 0 unless BM_RECF_DISC */
+        bool more;      /* the frame goes on */
+        uint32_t links; /* BM_RECF_LINKS: names, 1 or more */
         uint64_t map_id, record_id, count;
         uint64_t version; /* BM_RECF_VERSION: position that it counts as, for a copy */
         int64_t time_ns;  /* BM_RECF_TIME: absolute */

@@ -46,7 +46,7 @@ static const struct shape shapes[N_TYPES] = {
         [BM_REC_HEAD] = {1, 1, BM_KEY_MAX, 0, BM_HEAD_FIXED, BM_HEAD_BYTES_MAX},
         [BM_REC_CHUNK] = {1, BM_CHUNK_KEY, BM_CHUNK_KEY, 0, 0, BM_CHUNK},
         [BM_REC_DELTA] = {1, 0, BM_KEY_MAX, 0, 0, BM_RECORD_LENGTH_MAX},
-        [BM_REC_NAME] = {1, 0, BM_KEY_MAX, 0, 0, BM_RECORD_LENGTH_MAX},
+        [BM_REC_NAME] = {1, 1, BM_KEY_MAX, 0, 0, 0},
         [BM_REC_INODE] = {1, 0, BM_KEY_MAX, 0, 0, BM_RECORD_LENGTH_MAX},
         [BM_REC_SYNC] = {1, 0, 0, BM_RECF_VERSION, 0, 0},
         [BM_REC_SEAL] = {1, 0, 0, 0, BM_SEAL_BYTES, BM_SEAL_BYTES},
@@ -71,6 +71,8 @@ uint32_t bm_record_measure(struct bm_record *r, int64_t base_time)
                 n += 1;
         if (r->flags & BM_RECF_TIME)
                 n += bm_varint_size(time_delta(r->time_ns, base_time));
+        if (r->flags & BM_RECF_LINKS)
+                n += bm_varint_size(r->links);
         if (r->flags & BM_RECF_META)
                 n += bm_varint_size(r->meta_len) + (uint64_t)r->meta_len;
         n = bm_round_up(n + r->key_len + r->value_len, BM_UNIT);
@@ -110,6 +112,8 @@ void bm_record_encode(const struct bm_record *r, int64_t base_time, uint8_t *out
                 *p++ = r->disc;
         if (r->flags & BM_RECF_TIME)
                 p = bm_varint_put(p, time_delta(r->time_ns, base_time));
+        if (r->flags & BM_RECF_LINKS)
+                p = bm_varint_put(p, r->links);
         if (r->flags & BM_RECF_META) {
                 p = bm_varint_put(p, r->meta_len);
                 p = put_bytes(p, r->meta, r->meta_len);
@@ -152,6 +156,12 @@ uint32_t bm_record_length(const uint8_t *in, size_t avail)
         return length;
 }
 
+/* What is kept by its id says how many names lead to it, and nothing else does. */
+static bool may_have_links(const struct bm_record *r)
+{
+        return r->map_id == BM_MAP_INODES && (r->type == BM_REC_PUT || r->type == BM_REC_HEAD);
+}
+
 /* LENGTH bytes at IN are there, and the type is known. */
 static int take_apart(struct bm_record *r, const uint8_t *in, uint32_t length, int64_t base_time)
 {
@@ -169,6 +179,7 @@ static int take_apart(struct bm_record *r, const uint8_t *in, uint32_t length, i
         /* what flags may leave out; one by one, for clearing the whole costs as much as the rest */
         r->version = 0;
         r->disc = 0;
+        r->links = 0;
         r->time_ns = 0;
         r->meta = NULL;
         r->meta_len = 0;
@@ -199,6 +210,14 @@ static int take_apart(struct bm_record *r, const uint8_t *in, uint32_t length, i
                         return BM_E_DAMAGED;
                 r->time_ns = (int64_t)((uint64_t)base_time + (uint64_t)bm_unzigzag(n));
         }
+        if (r->flags & BM_RECF_LINKS) {
+                p = bm_varint_get(p, end, &n);
+                if (!p || n == 0 || n > UINT32_MAX)
+                        return BM_E_DAMAGED;
+                r->links = (uint32_t)n;
+        }
+        if (bm_unlikely((r->links != 0) != may_have_links(r)))
+                return BM_E_DAMAGED;
         if (r->flags & BM_RECF_META) {
                 p = bm_varint_get(p, end, &n);
                 if (!p || n > BM_META_MAX || n > (size_t)(end - p))

@@ -4,14 +4,14 @@
 
 #include "index_block.h"
 #include "log.h"
+#include "lookup.h"
 #include "space.h"
 #include "store.h"
-#include "txn.h"
 
 int bm_grow_part(const struct bm_target *target, uint64_t capacity)
 {
         struct bm_read_lock lock;
-        bm_read_lock(&lock, target, NULL);
+        bm_read_lock(&lock, target);
         int r = bm_index_grow(&target->bucket->index, target->hash, capacity);
         bm_read_unlock(&lock);
         return r;
@@ -40,7 +40,7 @@ int bm_find_entry(struct bm_map *map, const void *key, size_t key_len, struct bm
         int r = bm_target_init(&target, map, key, key_len);
         if (r < 0)
                 return r;
-        bm_read_lock(&lock, &target, NULL);
+        bm_read_lock(&lock, &target);
         r = bm_target_find(&target, &found);
         if (r == 0 && !found.there)
                 r = BM_E_NOT_FOUND;

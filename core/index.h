@@ -43,7 +43,7 @@ enum bm_slot_kind { /* 3 bits; 0 is an empty slot */
                     BM_SLOT_VALUE = 1,
                     BM_SLOT_LARGE = 2,
                     BM_SLOT_MAP = 3,
-                    BM_SLOT_NAME = 4, /* reserved */
+                    BM_SLOT_NAME = 4,
                     BM_SLOT_CHUNK = 5,
 };
 

@@ -8,18 +8,24 @@
 #include <string.h>
 
 #include "base/intmath.h"
+#include "links.h"
 #include "store.h"
 #include "view.h"
 
 enum { SWEEP_FIRST = BM_E_AGAIN + 1 }; /* every cut of the head is in use */
 
+int bm_change_find(struct bm_txn *txn, struct bm_change *c)
+{
+        int r = bm_ref_check(c->ref, &txn->steps[0].found);
+        return r != 0 ? r : bm_txn_record(txn, 0, &c->main);
+}
+
 int bm_change_look(struct bm_txn *txn, struct bm_change *c)
 {
-        c->main = 0;
-        const struct bm_found *found = &txn->steps[c->main].found;
-        int r = bm_ref_check(c->ref, found);
+        int r = bm_change_find(txn, c);
         if (r != 0)
                 return r;
+        const struct bm_found *found = &txn->steps[c->main].found;
         if (found->record.type == BM_REC_MAP)
                 return BM_E_IS_MAP;
         c->head.data_id = 0;

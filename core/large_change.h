@@ -11,9 +11,6 @@
 
 #include "large.h"
 
-/* Chunks that one transaction takes away by themselves; more are a cut. */
-enum { BM_CHANGE_DELETES_MAX = 64 };
-
 struct bm_change {
         const struct bm_ref *ref;
         bm_meta_fn fn;
@@ -22,16 +19,14 @@ struct bm_change {
         /* a part of the value: from offset, and how much this transaction took of it */
         uint64_t offset;
         const uint8_t *buf;
-        uint64_t len, taken;
-        bool zero, keep_size; /* an allocation: whatever is there; only up to the end */
-        uint64_t size;        /* a truncation: the new size */
+        size_t len, taken;
+        uint64_t size; /* a truncation: the new size */
         uint64_t new_data_id;
         bool held;          /* the new data id, which an orphan got */
         uint64_t n_covered; /* chunks that an orphan's drop covers already */
         struct bm_head head;
         uint8_t head_bytes[BM_HEAD_BYTES_MAX];
         uint8_t first_key[BM_CHUNK_KEY], chunk_key[BM_CHUNK_KEY];
-        uint8_t delete_keys[BM_CHANGE_DELETES_MAX][BM_CHUNK_KEY];
         struct bm_drop_step drop, orphan_drop;
         uint8_t cut_keys[BM_CUTS_MAX][BM_DROP_KEY];
         size_t meta_len;
@@ -44,6 +39,9 @@ struct bm_change *bm_change_new(const struct bm_ref *ref, bm_meta_fn fn, void *c
 
 /* Runs FILL in a transaction, and the sweeper first if the head has no room for a cut. */
 int bm_change_run(struct bm_change *c, bm_fill_fn fill, bool privileged);
+
+/* Finds the step of the record, a map's too. BM_E_NOT_FOUND, BM_E_STALE, -EIO. */
+int bm_change_find(struct bm_txn *txn, struct bm_change *c);
 
 /* What every change of a value starts with: finds the record and takes its
  * head apart. BM_E_NOT_FOUND, BM_E_STALE, BM_E_IS_MAP, -EIO. */

@@ -6,9 +6,9 @@
 
 #include "base/intmath.h"
 #include "large.h"
+#include "lookup.h"
 #include "store.h"
 #include "unreadable.h"
-#include "view.h"
 
 struct read {
         const struct bm_ref *ref;
@@ -66,38 +66,31 @@ static int read_some(struct read *rd)
 {
         uint8_t key[BM_CHUNK_KEY];
         struct bm_target chunk;
-        struct bm_read_lock lock;
-        struct bm_found found;
+        struct bm_lookup lookup;
         struct bm_head head;
         bm_chunk_key(rd->data_id, rd->offset >> BM_CHUNK_LOG2, key);
         int r = bm_target_init(&chunk, rd->ref->map->store->chunks, key, sizeof(key));
-        if (r < 0)
-                return r;
-        bm_read_lock(&lock, &rd->target, rd->data_id ? &chunk : NULL);
-        r = atomic_load_explicit(&rd->ref->map->dead, memory_order_relaxed)
-                    ? BM_E_NOT_FOUND
-                    : bm_target_find(&rd->target, &found);
         if (r == 0)
-                r = bm_ref_check(rd->ref, &found);
+                r = bm_lookup(rd->ref, &rd->target, rd->data_id ? &chunk : NULL, &lookup);
         if (r != 0)
-                goto out;
-        if (found.record.type == BM_REC_PUT) {
-                size_t len = clamp_len(rd, found.record.value_len);
-                copy_out(rd, found.record.value, found.record.value_len, rd->offset, len);
+                return r;
+        const struct bm_record *record = &lookup.found.record;
+        if (record->type == BM_REC_PUT) {
+                size_t len = clamp_len(rd, record->value_len);
+                copy_out(rd, record->value, record->value_len, rd->offset, len);
                 rd->end = true;
-        } else if (found.record.type != BM_REC_HEAD) {
+        } else if (record->type != BM_REC_HEAD) {
                 r = BM_E_IS_MAP;
-        } else if (bm_head_decode(&head, found.record.value, found.record.value_len) != 0) {
+        } else if (bm_head_decode(&head, record->value, record->value_len) != 0) {
                 r = -EIO;
         } else if (head.data_id == rd->data_id) {
                 r = read_chunk(rd, &head, &chunk);
         } else {
                 rd->data_id = head.data_id; /* another try, with the right lock */
         }
-        if (!bm_record_intact(&found.record))
+        if (!bm_record_intact(record))
                 r = -EIO;
-out:
-        bm_read_unlock(&lock);
+        bm_read_unlock(&lookup.lock);
         return r;
 }
 

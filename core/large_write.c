@@ -107,10 +107,9 @@ int bm_write_at(const struct bm_ref *ref, uint64_t offset, const void *buf, size
 static int fill_meta(struct bm_txn *txn, void *ctx)
 {
         struct bm_change *c = ctx;
-        int r = bm_ref_check(c->ref, &txn->steps[0].found);
+        int r = bm_change_find(txn, c);
         if (r != 0)
                 return r;
-        c->main = 0;
         const struct bm_record was = *bm_change_record(txn, c);
         return bm_change_put(txn, c, was.type, was.value, was.value_len);
 }

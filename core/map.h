@@ -64,4 +64,16 @@ static inline bool bm_map_is_user(const struct bm_map *map)
         return map->id == BM_MAP_ROOT || map->id >= BM_MAP_FIRST;
 }
 
+/* Hidden maps in which the key is the record's id, whatever key the record has. */
+static inline bool bm_map_goes_by_id(const struct bm_map *map)
+{
+        return map->id == BM_MAP_INODES || map->id == BM_MAP_ORPHANS;
+}
+
+/* Maps whose values are the user's: they count as the store's. */
+static inline bool bm_map_has_values(const struct bm_map *map)
+{
+        return bm_map_is_user(map) || map->id == BM_MAP_INODES;
+}
+
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "links.h"
 #include "names.h"
 #include "store.h"
 #include "view.h"
@@ -54,21 +55,30 @@ struct removal {
 static int fill_remove(struct bm_txn *txn, void *ctx)
 {
         struct removal *rm = ctx;
-        const struct bm_found found = txn->steps[0].found;
+        const struct bm_remove_args *args = rm->args;
+        size_t record;
         bm_orphan_let_go(txn->store, &rm->orphaning);
-        int r = bm_ref_check(rm->ref, &found);
+        int r = bm_ref_check(rm->ref, &txn->steps[0].found);
+        if (r == 0)
+                r = bm_txn_record(txn, 0, &record);
         if (r != 0)
                 return r;
+        const struct bm_found found = txn->steps[record].found;
         if (found.record.type == BM_REC_MAP)
                 return BM_E_IS_MAP;
-        if (rm->args->guard && found.count > 1)
+        const uint32_t left = found.links - 1;
+        if (args->links)
+                *args->links = left;
+        if (args->guard && left == 0 && found.count > 1)
                 return BM_E_COUNT;
-        if (rm->args->if_count && found.count != rm->args->count)
+        if (args->if_count && found.count != args->count)
                 return BM_E_COUNT;
-        txn->steps[0].action = BM_ACT_DELETE;
-        r = bm_large_drop_all(txn, &found.record, &rm->orphaning.drop);
-        if (r == 0 && rm->args->orphan)
-                r = bm_orphan_keep(txn, 0, &rm->orphaning, rm->args->meta_fn, rm->args->meta_ctx);
+        r = bm_delete_step(txn, 0, record, &rm->orphaning.drop);
+        if (r == 0 && left > 0)
+                r = bm_change_meta(args->linked_fn, args->meta_ctx, &found, &rm->orphaning.meta,
+                                   &txn->steps[record].next);
+        else if (r == 0 && args->orphan)
+                r = bm_orphan_keep(txn, record, &rm->orphaning, args->meta_fn, args->meta_ctx);
         return r;
 }
 
@@ -76,6 +86,8 @@ int bm_remove(const struct bm_ref *ref, const struct bm_remove_args *args)
 {
         struct removal rm; /* large, and not worth clearing */
         struct bm_txn txn;
+        if (!bm_map_is_user(ref->map)) /* it is no name that could go */
+                return -EINVAL;
         rm.ref = ref;
         rm.args = args;
         rm.orphaning.held = 0;

@@ -36,7 +36,6 @@ struct bm_record bm_same_record(const struct bm_found *found);
 
 /* What keeping a removed record needs; lives until the transaction is done. */
 struct bm_orphaning {
-        uint8_t key[8];
         uint64_t held; /* data id that this attempt holds; 0: none. To begin with: 0 */
         struct bm_drop_step drop;
         struct bm_new_meta meta;

@@ -21,8 +21,8 @@ int bm_orphan_keep(struct bm_txn *txn, size_t step, struct bm_orphaning *o, bm_m
 {
         size_t i;
         struct bm_head head;
-        bm_store_le64(o->key, txn->steps[step].found.record.record_id);
-        int r = bm_txn_more(txn, txn->store->orphans, o->key, sizeof(o->key), &i);
+        int r = bm_txn_more_id(txn, txn->store->orphans, txn->steps[step].found.record.record_id,
+                               &i);
         if (r != 0)
                 return r;
         const struct bm_found *found = &txn->steps[step].found;

@@ -25,7 +25,7 @@ int bm_start_maps(struct bm_store *store)
         } fixed[] = {
                 {BM_MAP_TOP, 0, &store->top},         {BM_MAP_ROOT, buckets, &store->root},
                 {BM_MAP_CHUNKS, 4, &store->chunks},   {BM_MAP_DROPS, 0, &store->drops},
-                {BM_MAP_ORPHANS, 0, &store->orphans}, {BM_MAP_INODES, 4, NULL},
+                {BM_MAP_ORPHANS, 0, &store->orphans}, {BM_MAP_INODES, 4, &store->inodes},
         };
         for (size_t i = 0; i < bm_array_size(fixed); i++) {
                 uint64_t parent = fixed[i].id == BM_MAP_ROOT ? BM_MAP_TOP : 0;
@@ -34,8 +34,7 @@ int bm_start_maps(struct bm_store *store)
                                        fixed[i].buckets_log2, NULL);
                 if (r < 0)
                         return r;
-                if (fixed[i].handle)
-                        *fixed[i].handle = bm_maps_get(&store->maps, fixed[i].id);
+                *fixed[i].handle = bm_maps_get(&store->maps, fixed[i].id);
         }
         return 0;
 }

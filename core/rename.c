@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "links.h"
 #include "names.h"
 #include "store.h"
 #include "view.h"
@@ -12,8 +13,8 @@ struct renaming {
         bool exclusive; /* the rename lock is held */
         const struct bm_ref *from;
         struct bm_rename_args *args;
-        struct bm_map *victim_map; /* locked; NULL: none was seen */
-        struct bm_new_meta moved, exchanged;
+        struct bm_map *victim_map;       /* locked; NULL: none was seen */
+        struct bm_new_meta moved, other; /* of what is exchanged, or loses one of its names */
         struct bm_orphaning orphaning;
 };
 
@@ -42,9 +43,34 @@ static int check_loop(struct bm_store *store, bool exclusive, const struct bm_fo
         return is_within(store, entry.map_id, to) ? BM_E_LOOP : 0;
 }
 
+/*
+ * Locked. What the key of step FROM has is put under that of TO: its record, or
+ * a name of it. *PUT becomes the step with the record, whose meta changes.
+ */
+static int put_under(struct bm_txn *txn, struct renaming *rn, size_t from, size_t to,
+                     struct bm_new_meta *meta, size_t *put)
+{
+        int r = bm_txn_record(txn, from, put);
+        if (r != 0)
+                return r;
+        const struct bm_found *found = &txn->steps[*put].found;
+        struct bm_step *s = &txn->steps[to];
+        s->action = BM_ACT_PUT;
+        if (*put == from) {
+                s->next = bm_same_record(found);
+                *put = to;
+        } else {
+                s->next = bm_name_record(found->record.record_id);
+                s = &txn->steps[*put];
+                bm_put_again(s);
+        }
+        return bm_change_meta(rn->args->moved_fn, rn->args->meta_ctx, found, meta, &s->next);
+}
+
 static int fill_exchange(struct bm_txn *txn, struct renaming *rn)
 {
-        struct bm_step *a = &txn->steps[0], *b = &txn->steps[1];
+        const struct bm_step *a = &txn->steps[0], *b = &txn->steps[1];
+        size_t unused;
         if (!b->found.there)
                 return BM_E_NOT_FOUND;
         int r = check_loop(txn->store, rn->exclusive, &a->found, b->target.map);
@@ -52,26 +78,24 @@ static int fill_exchange(struct bm_txn *txn, struct renaming *rn)
                 r = check_loop(txn->store, rn->exclusive, &b->found, a->target.map);
         if (r != 0)
                 return r;
-        a->action = b->action = BM_ACT_PUT;
-        a->moved = b->moved = true;
-        a->next = bm_same_record(&b->found);
-        b->next = bm_same_record(&a->found);
         rn->args->victim_id = b->found.record.record_id;
-        r = bm_change_meta(rn->args->moved_fn, rn->args->meta_ctx, &a->found, &rn->moved, &b->next);
+        r = put_under(txn, rn, 0, 1, &rn->moved, &unused);
         if (r == 0)
-                r = bm_change_meta(rn->args->moved_fn, rn->args->meta_ctx, &b->found,
-                                   &rn->exchanged, &a->next);
+                r = put_under(txn, rn, 1, 0, &rn->other, &unused);
+        txn->steps[0].moved = txn->steps[1].moved = true;
         return r;
 }
 
-/* Locked. What lies under the new name makes way. */
-static int replace_victim(struct bm_txn *txn, struct renaming *rn)
+/* Locked. What lies under the new name makes way; *COUNT gets its count. */
+static int replace_victim(struct bm_txn *txn, struct renaming *rn, uint64_t *count)
 {
+        struct bm_rename_args *args = rn->args;
         const struct bm_found victim = txn->steps[1].found;
         const struct bm_found *from = &txn->steps[0].found;
         bool from_map = from->record.type == BM_REC_MAP;
+        size_t record;
         int r;
-        if (rn->args->no_replace)
+        if (args->no_replace)
                 return BM_E_EXISTS;
         if (victim.record.type == BM_REC_MAP) {
                 if (!from_map)
@@ -83,37 +107,51 @@ static int replace_victim(struct bm_txn *txn, struct renaming *rn)
         }
         if (from_map)
                 return BM_E_NOT_MAP;
-        rn->args->victim_id = victim.record.record_id;
-        r = bm_large_drop_all(txn, &victim.record, &rn->orphaning.drop);
-        if (r == 0 && rn->args->orphan_victim)
-                r = bm_orphan_keep(txn, 1, &rn->orphaning, rn->args->victim_fn, rn->args->meta_ctx);
+        args->victim_id = victim.record.record_id;
+        r = bm_txn_record(txn, 1, &record);
+        if (r != 0)
+                return r;
+        const struct bm_found was = txn->steps[record].found;
+        *count = was.count;
+        args->victim_links = was.links - 1;
+        bm_drop_link(txn, 1, record);
+        if (args->victim_links > 0)
+                return bm_change_meta(args->moved_fn, args->meta_ctx, &was, &rn->other,
+                                      &txn->steps[record].next);
+        r = bm_large_drop_all(txn, &was.record, &rn->orphaning.drop);
+        if (r == 0 && args->orphan_victim)
+                r = bm_orphan_keep(txn, record, &rn->orphaning, args->victim_fn, args->meta_ctx);
         return r;
 }
 
 static int fill_rename(struct bm_txn *txn, void *ctx)
 {
         struct renaming *rn = ctx;
+        const struct bm_step *from = &txn->steps[0], *to = &txn->steps[1];
+        uint64_t victims_count = 1;
+        size_t put;
         rn->args->victim_id = 0;
+        rn->args->victim_links = 0;
         bm_orphan_let_go(txn->store, &rn->orphaning);
-        int r = bm_ref_check(rn->from, &txn->steps[0].found);
+        int r = bm_ref_check(rn->from, &from->found);
         if (r != 0)
                 return r;
+        if (to->found.there && to->found.record.record_id == from->found.record.record_id)
+                return rn->args->no_replace ? BM_E_EXISTS : 0; /* two names of one record */
         if (rn->args->exchange)
                 return fill_exchange(txn, rn);
-        r = check_loop(txn->store, rn->exclusive, &txn->steps[0].found, txn->steps[1].target.map);
-        if (r == 0 && txn->steps[1].found.there)
-                r = replace_victim(txn, rn);
+        r = check_loop(txn->store, rn->exclusive, &from->found, to->target.map);
+        if (r == 0 && to->found.there)
+                r = replace_victim(txn, rn, &victims_count);
+        if (r == 0)
+                r = put_under(txn, rn, 0, 1, &rn->moved, &put);
         if (r != 0)
                 return r;
-        struct bm_step *from = &txn->steps[0], *to = &txn->steps[1];
-        to->action = BM_ACT_PUT;
-        to->next = bm_same_record(&from->found);
-        if (to->found.there && from->found.count == 1 && from->found.record.type != BM_REC_MAP)
-                to->next.count = to->found.count;
-        from->action = BM_ACT_DELETE;
-        from->moved = true;
-        return bm_change_meta(rn->args->moved_fn, rn->args->meta_ctx, &from->found, &rn->moved,
-                              &to->next);
+        if (txn->steps[put].next.count == 1)
+                txn->steps[put].next.count = victims_count;
+        txn->steps[0].action = BM_ACT_DELETE;
+        txn->steps[0].moved = true;
+        return 0;
 }
 
 /* Peeks for a map under the new name, whose buckets must be locked to know it empty. */
@@ -145,6 +183,8 @@ int bm_rename(const struct bm_ref *from, struct bm_map *to_map, const void *to_k
         struct bm_store *store = to_map->store;
         struct bm_view view;
         int r;
+        if (!bm_map_is_user(from->map)) /* it is no name that could change */
+                return -EINVAL;
         if (from->map == to_map && from->key_len == to_key_len &&
             memcmp(from->key, to_key, to_key_len) == 0) {
                 args->victim_id = 0;

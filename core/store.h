@@ -59,7 +59,7 @@ struct bm_store {
         void (*log_fn)(void *ctx, enum bm_log_level level, const char *message);
         void *log_ctx;
         int lock_fd, reserve_fd;
-        struct bm_map *root, *top, *chunks, *drops, *orphans;
+        struct bm_map *root, *top, *inodes, *chunks, *drops, *orphans;
         bool clean_open, found_damage;
         bool lost_segment; /* a manifest names a data segment that is not there */
         uint64_t replayed_records;
@@ -94,6 +94,7 @@ struct bm_store {
         /* synchronise themselves */
         _Atomic uint64_t next_record, next_map, next_data;
         _Atomic uint64_t keys, value_bytes; /* of the maps that users see; maps not counted */
+        _Atomic uint64_t n_moves;           /* transactions by which something got another key */
         _Atomic uint64_t live_bytes;        /* of records in data segments */
         _Atomic uint64_t compacted_bytes, swept_chunks, freed_bytes;
         _Atomic bool closing; /* long work ends early */

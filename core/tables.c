@@ -161,10 +161,10 @@ static void add_bucket_totals(struct bm_map *map, struct bm_bucket *bucket)
         atomic_fetch_add(&map->n_keys, bucket->index.n_used);
         atomic_fetch_add(&map->n_maps, bucket->n_maps);
         atomic_fetch_add(&map->value_bytes, bucket->value_bytes);
-        if (!bm_map_is_user(map))
-                return;
-        atomic_fetch_add(&store->keys, bucket->index.n_used - bucket->n_maps);
-        atomic_fetch_add(&store->value_bytes, bucket->value_bytes);
+        if (bm_map_has_values(map))
+                atomic_fetch_add(&store->value_bytes, bucket->value_bytes);
+        if (bm_map_is_user(map))
+                atomic_fetch_add(&store->keys, bucket->index.n_used - bucket->n_maps);
 }
 
 static int load_blocks(struct bm_store *store, struct bm_bucket *bucket, const uint8_t *bytes,

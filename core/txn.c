@@ -51,21 +51,25 @@ static void add_stripe(struct bm_txn *txn, unsigned stripe)
         txn->stripes[stripe / 64] |= UINT64_C(1) << stripe % 64;
 }
 
-int bm_txn_add(struct bm_txn *txn, struct bm_map *map, const void *key, size_t key_len,
-               size_t *step)
+static int add_step(struct bm_txn *txn, const struct bm_target *target, size_t *step)
 {
         int r = txn->n_steps == txn->cap_steps ? more_steps(txn) : 0;
         if (r < 0)
                 return r;
-        struct bm_step *s = &txn->steps[txn->n_steps];
-        r = bm_target_init(&s->target, map, key, key_len);
-        if (r < 0)
-                return r;
-        add_stripe(txn, s->target.stripe);
+        txn->steps[txn->n_steps].target = *target;
+        add_stripe(txn, target->stripe);
         if (step)
                 *step = txn->n_steps;
         txn->n_steps++;
         return 0;
+}
+
+int bm_txn_add(struct bm_txn *txn, struct bm_map *map, const void *key, size_t key_len,
+               size_t *step)
+{
+        struct bm_target target;
+        int r = bm_target_init(&target, map, key, key_len);
+        return r < 0 ? r : add_step(txn, &target, step);
 }
 
 void bm_txn_add_map(struct bm_txn *txn, struct bm_map *map)
@@ -121,12 +125,12 @@ static int find_all(struct bm_txn *txn)
         return 0;
 }
 
-int bm_txn_more(struct bm_txn *txn, struct bm_map *map, const void *key, size_t key_len,
-                size_t *step)
+/* Locked. Adds a step whose stripe may not be locked yet. */
+static int more(struct bm_txn *txn, const struct bm_target *target, size_t *step)
 {
         uint64_t before[4];
         memcpy(before, txn->stripes, sizeof(before));
-        int r = bm_txn_add(txn, map, key, key_len, step);
+        int r = add_step(txn, target, step);
         if (r < 0)
                 return r;
         if (memcmp(before, txn->stripes, sizeof(before)) != 0) {
@@ -139,13 +143,49 @@ int bm_txn_more(struct bm_txn *txn, struct bm_map *map, const void *key, size_t 
         return r != 0 ? r : bm_target_find(&s->target, &s->found);
 }
 
+int bm_txn_more(struct bm_txn *txn, struct bm_map *map, const void *key, size_t key_len,
+                size_t *step)
+{
+        struct bm_target target;
+        int r = bm_target_init(&target, map, key, key_len);
+        return r < 0 ? r : more(txn, &target, step);
+}
+
+int bm_txn_more_id(struct bm_txn *txn, struct bm_map *map, uint64_t record_id, size_t *step)
+{
+        struct bm_target target;
+        for (size_t i = 0; i < txn->n_steps; i++) {
+                const struct bm_target *t = &txn->steps[i].target;
+                if (t->map == map && t->by_record == record_id) {
+                        *step = i;
+                        return 0;
+                }
+        }
+        bm_target_init_id(&target, map, record_id);
+        return more(txn, &target, step);
+}
+
+/* What is logged as the key of a step, whose address no longer changes. */
+static const uint8_t *key_of(struct bm_step *s)
+{
+        if (s->target.key)
+                return s->target.key;
+        bm_store_le64(s->key_bytes, s->target.by_record);
+        return s->key_bytes;
+}
+
 /* Completes what a put record says of itself. */
 static int complete_put(struct bm_txn *txn, struct bm_step *s)
 {
         struct bm_record *n = &s->next;
         n->map_id = s->target.map->id;
-        n->key = s->target.key;
+        n->key = key_of(s);
         n->key_len = (uint8_t)s->target.key_len;
+        if (s->target.map->id == BM_MAP_INODES) {
+                n->flags |= BM_RECF_LINKS;
+                if (n->links == 0) /* nothing was said of its names */
+                        n->links = s->found.record.links;
+        }
         if (n->meta_len)
                 n->flags |= BM_RECF_META;
         if (s->moved)
@@ -175,7 +215,7 @@ static void complete_delete(struct bm_txn *txn, struct bm_step *s)
                 .type = BM_REC_DEL,
                 .map_id = s->target.map->id,
                 .record_id = was->record_id,
-                .key = s->target.key,
+                .key = key_of(s),
                 .key_len = (uint8_t)s->target.key_len,
         };
         /* a tombstone's count says what became of the record: FORMAT.md */
@@ -192,14 +232,14 @@ static void complete_delete(struct bm_txn *txn, struct bm_step *s)
 
 static void complete_count(struct bm_step *s)
 {
-        bm_store_le64(s->hash_bytes, s->target.hash);
+        bm_store_le64(s->key_bytes, s->target.hash);
         s->next = (struct bm_record){
                 .type = BM_REC_COUNT,
                 .map_id = s->target.map->id,
                 .record_id = s->found.record.record_id,
                 .count = s->next.count,
-                .key = s->hash_bytes,
-                .key_len = sizeof(s->hash_bytes),
+                .key = s->key_bytes,
+                .key_len = sizeof(s->key_bytes),
         };
 }
 
@@ -283,9 +323,21 @@ static int reserve_counts(struct bm_txn *txn)
         return 0;
 }
 
+/* Before it shows: a walk of all keys that may have missed one wants to know. */
+static void note_move(struct bm_txn *txn)
+{
+        for (size_t i = 0; i < txn->n_steps; i++) {
+                if (txn->steps[i].moved) {
+                        atomic_fetch_add(&txn->store->n_moves, 1);
+                        return;
+                }
+        }
+}
+
 static int apply_all(struct bm_txn *txn, const struct bm_location *where)
 {
         int r = 0;
+        note_move(txn);
         for (size_t i = 0, logged = 0; i < txn->n_steps; i++) {
                 struct bm_step *s = &txn->steps[i];
                 int one = 0;
@@ -426,28 +478,4 @@ int bm_txn_run(struct bm_txn *txn, bm_fill_fn fill, void *ctx)
                         return r;
         }
         return r;
-}
-
-/* Readers */
-
-void bm_read_lock(struct bm_read_lock *lock, const struct bm_target *a, const struct bm_target *b)
-{
-        lock->store = a->map->store;
-        lock->first = a->stripe;
-        lock->second = b ? b->stripe : a->stripe;
-        if (lock->first > lock->second) {
-                unsigned low = lock->second;
-                lock->second = lock->first;
-                lock->first = low;
-        }
-        pthread_rwlock_rdlock(&lock->store->stripes[lock->first].lock);
-        if (lock->second != lock->first)
-                pthread_rwlock_rdlock(&lock->store->stripes[lock->second].lock);
-}
-
-void bm_read_unlock(struct bm_read_lock *lock)
-{
-        if (lock->second != lock->first)
-                pthread_rwlock_unlock(&lock->store->stripes[lock->second].lock);
-        pthread_rwlock_unlock(&lock->store->stripes[lock->first].lock);
 }

@@ -36,9 +36,9 @@ struct bm_step {
         bool moved; /* DELETE, PUT: what was there goes on under another key of the same frame */
         uint64_t replaced_map; /* DELETE, moved: id of the empty map whose name it took; 0: none */
         size_t from;           /* ADOPT: the step whose record it is */
-        uint8_t hash_bytes[8];
-        bool inserted; /* a slot was reserved by the commit */
-        bool entered;  /* a map was entered by the commit */
+        uint8_t key_bytes[8];  /* what is logged where the target has no key, or a hash */
+        bool inserted;         /* a slot was reserved by the commit */
+        bool entered;          /* a map was entered by the commit */
 };
 
 struct bm_txn {
@@ -70,6 +70,9 @@ int bm_txn_add(struct bm_txn *txn, struct bm_map *map, const void *key, size_t k
  */
 int bm_txn_more(struct bm_txn *txn, struct bm_map *map, const void *key, size_t key_len,
                 size_t *step);
+/* The same for the record of that id in a hidden map that goes by ids. Unlike the others it may be
+ * there already: then that step is given. */
+int bm_txn_more_id(struct bm_txn *txn, struct bm_map *map, uint64_t record_id, size_t *step);
 /* Locks all of an (other) map's buckets too: for changes that need it empty. */
 void bm_txn_add_map(struct bm_txn *txn, struct bm_map *map);
 
@@ -79,14 +82,6 @@ void bm_txn_add_map(struct bm_txn *txn, struct bm_map *map);
  */
 typedef int (*bm_fill_fn)(struct bm_txn *txn, void *ctx);
 int bm_txn_run(struct bm_txn *txn, bm_fill_fn fill, void *ctx);
-
-/* Shared locking, for readers of up to two keys. */
-struct bm_read_lock {
-        struct bm_store *store;
-        unsigned first, second; /* stripes, ascending; equal: one */
-};
-void bm_read_lock(struct bm_read_lock *lock, const struct bm_target *a, const struct bm_target *b);
-void bm_read_unlock(struct bm_read_lock *lock);
 
 /* The record FROM, whose key was deleted, goes on under TARGET, an orphan's. */
 int bm_apply_adopt(struct bm_store *store, const struct bm_target *target, struct bm_found *found,

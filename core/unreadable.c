@@ -40,6 +40,8 @@ static const char *whose(const struct bm_target *t, char out[WHOSE])
                          data_id);
         else if (t->map->id == BM_MAP_ROOT)
                 snprintf(out, WHOSE, "key %s: ", bm_key_text(t->key, t->key_len, text));
+        else if (t->map->id == BM_MAP_INODES)
+                snprintf(out, WHOSE, "record %" PRIu64 ", of several names: ", t->by_record);
         else if (bm_map_is_user(t->map))
                 snprintf(out, WHOSE, "key %s of map %" PRIu64 ": ",
                          bm_key_text(t->key, t->key_len, text), t->map->id);

@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "grow.h"
-#include "large.h"
+#include "links.h"
+#include "lookup.h"
 #include "store.h"
 #include "view.h"
 
@@ -13,25 +14,19 @@
 int bm_read_ref(const struct bm_ref *ref, struct bm_view *view)
 {
         struct bm_target target;
-        struct bm_found found;
-        struct bm_read_lock lock;
+        struct bm_lookup found;
         *view = BM_VIEW_INIT;
         int r = bm_target_init(&target, ref->map, ref->key, ref->key_len);
-        if (r < 0)
+        if (r == 0)
+                r = bm_lookup(ref, &target, NULL, &found);
+        if (r != 0)
                 return r;
-        bm_read_lock(&lock, &target, NULL);
-        r = atomic_load_explicit(&ref->map->dead, memory_order_relaxed)
-                    ? BM_E_NOT_FOUND
-                    : bm_target_find(&target, &found);
-        if (r == 0)
-                r = bm_ref_check(ref, &found);
-        if (r == 0)
-                r = bm_view_init(view, &found);
+        r = bm_view_init(view, &found.found);
         if (r == 0) {
-                bm_segment_pin(found.segment);
-                view->pin_ = found.segment;
+                bm_segment_pin(found.found.segment);
+                view->pin_ = found.found.segment;
         }
-        bm_read_unlock(&lock);
+        bm_read_unlock(&found.lock);
         return r;
 }
 
@@ -68,14 +63,17 @@ struct put {
 static int fill_put(struct bm_txn *txn, void *ctx)
 {
         struct put *p = ctx;
-        struct bm_found *found = &txn->steps[0].found;
-        if (found->there && found->record.type == BM_REC_MAP)
-                return p->must_be_new ? BM_E_EXISTS : BM_E_IS_MAP;
+        const struct bm_found *found = &txn->steps[0].found;
+        size_t record = 0;
         if (found->there && p->must_be_new)
                 return BM_E_EXISTS;
+        if (found->there && found->record.type == BM_REC_MAP)
+                return BM_E_IS_MAP;
         if (found->there) {
                 p->record_id = found->record.record_id;
-                int r = bm_large_drop_all(txn, &found->record, &p->drop);
+                int r = bm_txn_record(txn, 0, &record);
+                if (r == 0)
+                        r = bm_large_drop_all(txn, &txn->steps[record].found.record, &p->drop);
                 if (r != 0)
                         return r;
         }
@@ -84,7 +82,7 @@ static int fill_put(struct bm_txn *txn, void *ctx)
                 if (r != 0)
                         return r;
         }
-        struct bm_step *s = &txn->steps[0]; /* adding steps may have moved them */
+        struct bm_step *s = &txn->steps[record]; /* adding steps may have moved them */
         s->action = BM_ACT_PUT;
         s->next = (struct bm_record){
                 .type = p->head ? BM_REC_HEAD : BM_REC_PUT,
@@ -182,15 +180,18 @@ struct update {
 static int fill_update(struct bm_txn *txn, void *ctx)
 {
         struct update *u = ctx;
-        struct bm_found *found = &txn->steps[0].found;
-        struct bm_record *was = &found->record;
         struct bm_view view = BM_VIEW_INIT;
         struct bm_next next = {.count = 1};
-        int r;
-        if (found->there) {
-                if (was->type == BM_REC_MAP)
+        const bool there = txn->steps[0].found.there;
+        size_t record = 0;
+        int r = there ? bm_txn_record(txn, 0, &record) : 0;
+        if (r != 0)
+                return r;
+        const struct bm_found was = txn->steps[record].found;
+        if (there) {
+                if (was.record.type == BM_REC_MAP)
                         return BM_E_IS_MAP;
-                r = bm_view_init(&view, found);
+                r = bm_view_init(&view, &was);
                 if (r < 0)
                         return r;
                 next = (struct bm_next){
@@ -201,34 +202,31 @@ static int fill_update(struct bm_txn *txn, void *ctx)
                         .count = view.count,
                 };
         }
-        enum bm_verdict verdict = u->fn(u->ctx, found->there ? &view : NULL, &next);
-        if (verdict == BM_KEEP || (verdict == BM_DELETE && !found->there))
+        enum bm_verdict verdict = u->fn(u->ctx, there ? &view : NULL, &next);
+        if (verdict == BM_KEEP || (verdict == BM_DELETE && !there))
                 return 0;
         if (next.count > BM_COUNT_MAX)
                 return BM_E_COUNT;
         if (next.value_len > BM_VALUE_INLINE || next.meta_len > BM_META_MAX)
                 return -EFBIG;
-        bool same_value =
-                verdict == BM_PUT && found->there && view.large && next.value == view.value;
-        if (!same_value && found->there) {
-                r = bm_large_drop_all(txn, was, &u->drop);
+        if (verdict == BM_DELETE)
+                return bm_delete_step(txn, 0, record, &u->drop);
+        bool same_value = there && view.large && next.value == view.value;
+        if (!same_value && there) {
+                r = bm_large_drop_all(txn, &was.record, &u->drop);
                 if (r != 0)
                         return r;
         }
-        struct bm_step *s = &txn->steps[0];
-        if (verdict == BM_DELETE) {
-                s->action = BM_ACT_DELETE;
-                return 0;
-        }
+        struct bm_step *s = &txn->steps[record];
         s->action = BM_ACT_PUT;
         s->next = (struct bm_record){
                 .type = same_value ? BM_REC_HEAD : BM_REC_PUT,
-                .record_id = found->there ? s->found.record.record_id : u->record_id,
+                .record_id = there ? was.record.record_id : u->record_id,
                 .count = next.count,
                 .meta = next.meta,
                 .meta_len = (uint32_t)next.meta_len,
-                .value = same_value ? s->found.record.value : next.value,
-                .value_len = same_value ? s->found.record.value_len : (uint32_t)next.value_len,
+                .value = same_value ? was.record.value : next.value,
+                .value_len = same_value ? was.record.value_len : (uint32_t)next.value_len,
         };
         return 0;
 }
@@ -258,16 +256,18 @@ struct delete
 static int fill_delete(struct bm_txn *txn, void *ctx)
 {
         struct delete *d = ctx;
-        struct bm_found *found = &txn->steps[0].found;
-        if (!found->there)
+        size_t record;
+        if (!txn->steps[0].found.there)
                 return BM_E_NOT_FOUND;
+        int r = bm_txn_record(txn, 0, &record);
+        if (r != 0)
+                return r;
+        const struct bm_found *found = &txn->steps[record].found;
         if (found->record.type == BM_REC_MAP)
                 return BM_E_IS_MAP;
         if (d->if_count && found->count != d->count)
                 return BM_E_COUNT;
-        int r = bm_large_drop_all(txn, &found->record, &d->drop);
-        txn->steps[0].action = BM_ACT_DELETE;
-        return r;
+        return bm_delete_step(txn, 0, record, &d->drop);
 }
 
 static int run_delete(struct bm_map *map, const void *key, size_t key_len, struct delete *d)
@@ -306,10 +306,13 @@ struct count_change {
 static int fill_count(struct bm_txn *txn, void *ctx)
 {
         struct count_change *c = ctx;
-        struct bm_step *s = &txn->steps[0];
-        int r = bm_ref_check(c->ref, &s->found);
+        size_t record;
+        int r = bm_ref_check(c->ref, &txn->steps[0].found);
+        if (r == 0)
+                r = bm_txn_record(txn, 0, &record);
         if (r != 0)
                 return r;
+        struct bm_step *s = &txn->steps[record];
         if (s->found.record.type == BM_REC_MAP)
                 return BM_E_IS_MAP;
         uint64_t count = c->set ? c->count : s->found.count + (uint64_t)c->delta;

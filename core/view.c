@@ -40,6 +40,8 @@ int bm_view_init(struct bm_view *view, const struct bm_found *found)
                 .count = found->count,
                 .meta = record->meta_len ? record->meta : NULL,
                 .meta_len = record->meta_len,
+                .links = found->links,
+                .by_id = found->by_id,
                 .allocated = record->length,
         };
         int r = take_value(view, record);

@@ -15,9 +15,9 @@ SUPERBLOCK, HEADER, ROOT = 4096, 512, 4096
 KINDS = {1: "log", 2: "cold", 3: "index"}
 TYPES = {1: "PUT", 2: "DEL", 3: "COUNT", 4: "MAP", 5: "HEAD", 6: "CHUNK", 7: "DELTA", 8: "NAME",
          9: "INODE", 10: "SYNC", 11: "SEAL", 12: "PAD", 13: "EXT"}
-SLOT_KINDS = {1: "PUT", 2: "HEAD", 3: "MAP", 5: "CHUNK"}
-META, VERSION, TIME, DISC = 1, 2, 4, 8  # and 16, MOVED, which no reader needs
-TOP, MAP_ROOT, CHUNKS, ORPHANS = 1, 2, 4, 6
+SLOT_KINDS = {1: "PUT", 2: "HEAD", 3: "MAP", 4: "NAME", 5: "CHUNK"}
+META, VERSION, TIME, DISC, LINKS = 1, 2, 4, 8, 32  # and 16, MOVED, which no reader needs
+TOP, MAP_ROOT, INODES, CHUNKS, ORPHANS = 1, 2, 3, 4, 6
 POS_BITS, CHUNK, RECORD_MAX = 27, 32768, 245760
 COUNT_OVERFLOW = (1 << 20) - 1
 ALL = (1 << 64) - 1
@@ -73,7 +73,8 @@ def page(data, magic, where):
 
 # Records
 
-Record = namedtuple("Record", "type map id count version disc time meta key value more length place")
+Record = namedtuple("Record", "type map id count version disc time links meta key value more length "
+                              "place")
 
 
 def varint(data, at, end):
@@ -106,11 +107,11 @@ def record_at(segment, at):
     check, word, key_len, flags = struct.unpack_from("<IIBB", data, at)
     length, pad, more, kind = (word & 0xffffff) * 8, word >> 24 & 7, word >> 27 & 1, word >> 28
     need(16 <= length <= RECORD_MAX and at + length <= len(data), where + ": length")
-    need(kind in TYPES and flags < 32, where + ": type or flags")
+    need(kind in TYPES and flags < 64, where + ": type or flags")
     HASHES.check(data[at + 4:at + length], check, where, segment.salt + at, 0xffffffff)
     end = at + length - pad
     need(not any(data[end:at + length]), where + ": padding")
-    p, version, disc, time, meta = at + 10, None, 0, None, b""
+    p, version, disc, time, links, meta = at + 10, None, 0, None, 0, b""
     try:
         map_id, p = varint(data, p, end)
         record_id, p = varint(data, p, end)
@@ -123,6 +124,10 @@ def record_at(segment, at):
         if flags & TIME:
             time, p = varint(data, p, end)
             time = signed(segment.base_time + unzigzag(time))
+        if flags & LINKS:
+            links, p = varint(data, p, end)
+            need(0 < links < 1 << 32, "links")
+        need((links > 0) == (map_id == INODES and TYPES[kind] in ("PUT", "HEAD")), "links")
         if flags & META:
             n, p = varint(data, p, end)
             need(n <= end - p, "meta")
@@ -132,7 +137,7 @@ def record_at(segment, at):
         raise Damage(where + ": " + str(error)) from None
     if version is None:
         version = segment.number << POS_BITS | at
-    return Record(TYPES[kind], map_id, record_id, count, version, disc, time, meta,
+    return Record(TYPES[kind], map_id, record_id, count, version, disc, time, links, meta,
                   data[p:p + key_len], data[p + key_len:end], more, length, (segment.file_id, at))
 
 
@@ -390,7 +395,7 @@ class Store:
             for r in frame:
                 if r.map == ORPHANS:
                     continue
-                if r.type in ("PUT", "MAP", "HEAD", "CHUNK"):
+                if r.type in SLOT_KINDS.values():
                     keys[r.map, r.key] = r, r.count
                     ids[r.id, r.map] = r.map, r.key
                 elif r.type == "DEL":
@@ -427,7 +432,7 @@ class Store:
             for r in frame:
                 if r.map == ORPHANS:
                     continue
-                if r.type in ("PUT", "MAP", "HEAD", "CHUNK", "DEL"):
+                if r.type == "DEL" or r.type in SLOT_KINDS.values():
                     if r.version >= newest.get((r.map, r.key), r).version:
                         newest[r.map, r.key] = r
                 if r.type in ("PUT", "MAP", "HEAD", "COUNT"):

@@ -77,7 +77,7 @@ static void assert_same(const struct bm_record *a, const struct bm_record *b)
         assert_int_equal(a->more, b->more);
         assert_int_equal(a->disc, b->disc);
         assert_true(a->map_id == b->map_id && a->record_id == b->record_id);
-        assert_true(a->count == b->count && a->version == b->version);
+        assert_true(a->count == b->count && a->version == b->version && a->links == b->links);
         assert_true(a->time_ns == b->time_ns);
         assert_int_equal(a->key_len, b->key_len);
         assert_int_equal(a->meta_len, b->meta_len);
@@ -294,6 +294,9 @@ static void shapes_of_types(void **state)
                 {BM_REC_CHUNK, BM_CHUNK_KEY, BM_CHUNK, true},
                 {BM_REC_CHUNK, BM_CHUNK_KEY, BM_CHUNK + 1, false},
                 {BM_REC_CHUNK, BM_CHUNK_KEY - 1, 1, false},
+                {BM_REC_NAME, 255, 0, true},
+                {BM_REC_NAME, 0, 0, false},
+                {BM_REC_NAME, 1, 1, false},
                 {BM_REC_SYNC, 0, 0, false}, /* has no version here */
                 {BM_REC_SEAL, 0, BM_SEAL_BYTES, true},
                 {BM_REC_SEAL, 0, BM_SEAL_BYTES + 1, false},
@@ -318,13 +321,54 @@ static void shapes_of_types(void **state)
         }
 }
 
+/* The record says how many names it has where, and only where, it is kept by its id. */
+static void links_stand_with_ids(void **state)
+{
+        static const struct {
+                uint8_t type, flags;
+                uint64_t map_id;
+                uint32_t links;
+                bool good;
+        } cases[] = {
+                {BM_REC_PUT, BM_RECF_LINKS, BM_MAP_INODES, 1, true},
+                {BM_REC_HEAD, BM_RECF_LINKS, BM_MAP_INODES, BM_LINKS_MAX, true},
+                {BM_REC_PUT, BM_RECF_LINKS, BM_MAP_INODES, 0, false},
+                {BM_REC_PUT, 0, BM_MAP_INODES, 0, false},
+                {BM_REC_HEAD, 0, BM_MAP_INODES, 0, false},
+                {BM_REC_PUT, BM_RECF_LINKS, BM_MAP_ROOT, 1, false},
+                {BM_REC_PUT, BM_RECF_LINKS, BM_MAP_ORPHANS, 1, false},
+                {BM_REC_DEL, 0, BM_MAP_INODES, 0, true},
+                {BM_REC_DEL, BM_RECF_LINKS, BM_MAP_INODES, 1, false},
+                {BM_REC_COUNT, 0, BM_MAP_INODES, 0, true},
+                {BM_REC_NAME, 0, BM_MAP_ROOT, 0, true},
+                {BM_REC_NAME, BM_RECF_LINKS, BM_MAP_ROOT, 1, false},
+        };
+        for (size_t i = 0; i < bm_array_size(cases); i++) {
+                struct bm_record r = {.type = cases[i].type,
+                                      .flags = cases[i].flags,
+                                      .map_id = cases[i].map_id,
+                                      .links = cases[i].links,
+                                      .key = (const uint8_t *)"8 bytes.",
+                                      .key_len = 8,
+                                      .value_len =
+                                              cases[i].type == BM_REC_HEAD ? BM_HEAD_FIXED : 0};
+                bm_autofree uint8_t *out = encode(&r, 0, 512);
+                struct bm_record back;
+
+                assert_int_equal(bm_record_decode(&back, out, r.length, SALT, 512, 0),
+                                 cases[i].good ? 0 : BM_E_DAMAGED);
+                if (cases[i].good)
+                        assert_int_equal(back.links, r.links);
+        }
+}
+
 static void limits(void **state)
 {
         static uint8_t meta[BM_META_MAX + 1];
         struct bm_record r = put_record, back;
         uint8_t *out;
 
-        r.flags = BM_RECF_KNOWN;
+        r.flags = BM_RECF_KNOWN & ~BM_RECF_LINKS;
         r.map_id = r.record_id = r.version = UINT64_MAX;
         r.count = BM_COUNT_MAX;
         r.disc = 255;
@@ -378,6 +422,7 @@ int main(void)
                 cmocka_unit_test(garbage_is_parsed_safely),
                 cmocka_unit_test(bad_fields_are_refused),
                 cmocka_unit_test(shapes_of_types),
+                cmocka_unit_test(links_stand_with_ids),
                 cmocka_unit_test(limits),
                 cmocka_unit_test(too_long_is_not_measured),
         };
