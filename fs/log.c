@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "log.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
+#include <time.h>
+#include <xxhash.h>
 
 #include "command.h"
+
+/* Who reads a damaged file again and again shall not fill the log. */
+#define QUIET_SECONDS 60
+#define N_RECENT      32
 
 /* Of the process, like stderr and syslog themselves. */
 static struct {
@@ -14,6 +21,36 @@ static struct {
         bool chatty;
         atomic_bool syslog; /* relaxed: a line more on stderr does no harm */
 } destination = {.store = ""};
+
+/* What was logged lately, in turn. */
+static struct {
+        pthread_mutex_t lock;
+        struct {
+                XXH64_hash_t hash;
+                time_t when; /* monotonic */
+        } lines[N_RECENT];
+        unsigned next;
+} recent = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static bool was_said_lately(const char *message)
+{
+        XXH64_hash_t hash = XXH3_64bits(message, strlen(message));
+        struct timespec now;
+        bool found = false;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        pthread_mutex_lock(&recent.lock);
+        for (unsigned i = 0; i < N_RECENT && !found; i++)
+                found = recent.lines[i].hash == hash && recent.lines[i].when &&
+                        now.tv_sec - recent.lines[i].when < QUIET_SECONDS;
+        if (!found) {
+                recent.lines[recent.next].hash = hash;
+                recent.lines[recent.next].when = now.tv_sec;
+                recent.next = (recent.next + 1) % N_RECENT;
+        }
+        pthread_mutex_unlock(&recent.lock);
+        return found;
+}
 
 void log_init(const char *store, bool chatty)
 {
@@ -42,6 +79,9 @@ static int syslog_level(enum bm_log_level level)
 
 void log_core(void *ctx, enum bm_log_level level, const char *message)
 {
+        /* figures are asked for, start and stop come once */
+        if (level != BM_LOG_INFO && was_said_lately(message))
+                return;
         if (atomic_load_explicit(&destination.syslog, memory_order_relaxed))
                 syslog(syslog_level(level), "%s: %s", destination.store, message);
         else if (level != BM_LOG_INFO || destination.chatty)

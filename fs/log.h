@@ -18,7 +18,10 @@ void log_init(const char *store, bool chatty);
 /* From now on to syslog; may be called while others log. */
 void log_to_syslog(void);
 
-/* One fact, without a newline. Thread-safe, as all here. */
+/*
+ * One fact, without a newline. A warning or error that was logged within the
+ * last minute is not repeated. Thread-safe, as all here.
+ */
 void log_message(enum bm_log_level level, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 

@@ -6,9 +6,11 @@
  */
 #include "serve.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "acquire.h"
 #include "bucketmap.h"
@@ -26,6 +28,7 @@ struct service {
         const char *path, *dir;
         struct daemon *daemon;
         bool foreground;
+        bool served; /* it was mounted, and that was logged */
         struct bm_store *store;
         struct fs_session *session;
 };
@@ -39,13 +42,26 @@ static void tell_manager(const struct service *service, const char *state)
                 log_message(BM_LOG_WARNING, "cannot tell the service manager: %s", strerror(-r));
 }
 
+static void log_start(const struct service *service)
+{
+        struct bm_stats stats;
+
+        if (bm_stats(service->store, &stats) || stats.clean_open)
+                log_message(BM_LOG_INFO, "mounted at %s", service->dir);
+        else
+                log_message(BM_LOG_INFO,
+                            "mounted at %s; it was not closed cleanly, %ju records replayed",
+                            service->dir, (uintmax_t)stats.replayed_records);
+}
+
 static void on_ready(void *ctx)
 {
         struct service *service = ctx;
 
         daemon_ready(service->daemon);
         tell_manager(service, SERVICE_READY);
-        log_message(BM_LOG_INFO, "mounted at %s", service->dir);
+        log_start(service);
+        service->served = true;
 }
 
 static char *note(const char *stage, const char *dir)
@@ -117,8 +133,13 @@ static int run_session(struct service *service, struct mount_options *options, s
                 return failed("cannot start a session for", service->dir, r);
         stop_serving(stop, service->store, service->session, service->path, service->dir);
         r = fs_session_mount(service->session, service->dir);
-        if (r)
-                return failed("cannot mount at", service->dir, r);
+        if (r) {
+                failed("cannot mount at", service->dir, r);
+                if (r == -EPERM && !geteuid())
+                        command_hint("a container has to be given the right to mount: "
+                                     "--cap-add SYS_ADMIN");
+                return COMMAND_ERROR;
+        }
         r = fs_session_run(service->session, on_ready, service);
         fs_session_unmount(service->session);
         return r ? failed("lost the mount at", service->dir, r) : COMMAND_FINE;
@@ -128,6 +149,8 @@ static int close_store(struct service *service)
 {
         int r = bm_close(service->store);
 
+        if (!r && service->served)
+                log_message(BM_LOG_INFO, "closed, was mounted at %s", service->dir);
         if (!r)
                 return COMMAND_FINE;
         log_message(BM_LOG_ERROR, "the last sync failed, the next mount has to recover: %s",

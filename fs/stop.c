@@ -52,10 +52,8 @@ static void first_signal(struct stop *stop)
                 if (r && r != -EBUSY)
                         log_message(BM_LOG_WARNING, "cannot unmount %s: %s", stop->dir, why);
         }
-        if (!r) {
-                log_message(BM_LOG_INFO, "unmounted from %s", stop->dir);
+        if (!r)
                 return;
-        }
         sync_store(stop);
         if (still_mounted(stop)) {
                 r = unmount_dir(stop->dir, true, why);

@@ -80,6 +80,16 @@ lock_is_free() {
         umount_store
 }
 
+@test "called in the mount, the command names the shell and not itself" {
+        require_fuse
+        mount_store
+        cd "$MNT"
+        run_bm -2 umount "$MNT"
+        [[ $stderr = *"process $BASHPID (bash)"* && $stderr != *"(bucketmap)"* ]]
+        cd "$SCRATCH"
+        umount_store
+}
+
 @test "usage" {
         run_bm -2 umount --timeout=0 "$MNT"
         run_bm -2 umount --timeout=x "$MNT"
