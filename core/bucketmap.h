@@ -431,6 +431,44 @@ BM_EXPORT BM_CHECKED int bm_write_at(const struct bm_ref *ref, uint64_t offset, 
 BM_EXPORT BM_CHECKED int bm_truncate(const struct bm_ref *ref, uint64_t size, bm_meta_fn fn,
                                      void *ctx);
 
+/* Holes: parts of a large value that read as zeros and take no space. They
+ * come in chunks of 32 KiB. */
+
+/*
+ * *FOUND gets the first byte from OFFSET on that has data, or that is in a
+ * hole; the end of the value counts as one. Of a value that is written
+ * meanwhile the answer was right at some moment. A walk through memory of 32
+ * Ki chunks a GiB, holes too; where data is known to be everywhere, or
+ * nowhere, none. Errors: -ENXIO (OFFSET is not below the size; only a hole
+ * follows), BM_E_NOT_FOUND, BM_E_STALE, BM_E_IS_MAP.
+ */
+BM_EXPORT BM_CHECKED int bm_seek_data(const struct bm_ref *ref, uint64_t offset, uint64_t *found);
+BM_EXPORT BM_CHECKED int bm_seek_hole(const struct bm_ref *ref, uint64_t offset, uint64_t *found);
+
+/*
+ * Makes LEN bytes from OFFSET zeros, up to the end of the value, and gives the
+ * space of whole chunks back; the size stays. FN as in bm_write_at. Up to 128
+ * MiB it goes in steps of 2 MiB, of which a crash may leave the first ones;
+ * more is one step. Errors: as bm_write_at.
+ */
+BM_EXPORT BM_CHECKED int bm_punch(const struct bm_ref *ref, uint64_t offset, uint64_t len,
+                                  bm_meta_fn fn, void *ctx);
+
+enum {
+        BM_ALLOCATE_ZERO = 1,     /* what is there becomes zeros, too */
+        BM_ALLOCATE_KEEP_SIZE = 2 /* up to the end of the value, not beyond */
+};
+
+/*
+ * Takes the space of LEN bytes from OFFSET: what is not there is written, as
+ * zeros; the value grows if needed. Writing there later leaves as much garbage as
+ * it takes, so that it succeeds where the disk is full, too. Goes chunk by
+ * chunk as bm_write_at does; *DONE says how far it came, also after an error.
+ * Errors: as bm_write_at, -EINVAL (unknown flag).
+ */
+BM_EXPORT BM_CHECKED int bm_allocate(const struct bm_ref *ref, uint64_t offset, uint64_t len,
+                                     unsigned flags, bm_meta_fn fn, void *ctx, uint64_t *done);
+
 struct bm_remove_args {
         bool orphan;   /* keep the record until bm_orphan_release: it is still open */
         bool guard;    /* BM_E_COUNT if this is the last name and the count is above 1 */

@@ -11,6 +11,9 @@
 
 #include "large.h"
 
+/* Chunks that one transaction takes away by themselves; more are a cut. */
+enum { BM_CHANGE_DELETES_MAX = 64 };
+
 struct bm_change {
         const struct bm_ref *ref;
         bm_meta_fn fn;
@@ -19,14 +22,16 @@ struct bm_change {
         /* a part of the value: from offset, and how much this transaction took of it */
         uint64_t offset;
         const uint8_t *buf;
-        size_t len, taken;
-        uint64_t size; /* a truncation: the new size */
+        uint64_t len, taken;
+        bool zero, keep_size; /* an allocation: whatever is there; only up to the end */
+        uint64_t size;        /* a truncation: the new size */
         uint64_t new_data_id;
         bool held;          /* the new data id, which an orphan got */
         uint64_t n_covered; /* chunks that an orphan's drop covers already */
         struct bm_head head;
         uint8_t head_bytes[BM_HEAD_BYTES_MAX];
         uint8_t first_key[BM_CHUNK_KEY], chunk_key[BM_CHUNK_KEY];
+        uint8_t delete_keys[BM_CHANGE_DELETES_MAX][BM_CHUNK_KEY];
         struct bm_drop_step drop, orphan_drop;
         uint8_t cut_keys[BM_CUTS_MAX][BM_DROP_KEY];
         size_t meta_len;

@@ -50,6 +50,7 @@ void op_count(struct op *op);
 void op_meta(struct op *op);
 void op_write(struct op *op);
 void op_truncate(struct op *op);
+void op_punch(struct op *op);
 void op_remove(struct op *op);
 void op_use_orphan(struct op *op);
 void op_mkmap(struct op *op);

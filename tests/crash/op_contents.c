@@ -75,3 +75,23 @@ void op_truncate(struct op *op)
         model_changed(op->w->model, m);
         op_done(op);
 }
+
+/* So small a one is a single step. */
+void op_punch(struct op *op)
+{
+        struct model_record *m = op->there;
+        op->what = "punch";
+        if (!m || m->names_map)
+                return;
+        uint64_t offset = op_below(op->w, m->size + 1);
+        uint64_t len = op_below(op->w, 2) ? op_below(op->w, 3000) : op_below(op->w, LARGE);
+        const struct bm_ref ref = {op->map, op->key, op->key_len, m->record_id};
+        if (!op_answered(op, bm_punch(&ref, offset, len, NULL, NULL), 0))
+                return;
+        if (len > m->size - offset)
+                len = m->size - offset;
+        if (len)
+                memset(m->value + offset, 0, len);
+        model_changed(op->w->model, m);
+        op_done(op);
+}

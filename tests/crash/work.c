@@ -45,6 +45,7 @@ static const struct {
         {op_write, 12},  {op_truncate, 6},     {op_remove, 6},  {op_use_orphan, 5},
         {op_mkmap, 4},   {op_rmmap, 3},        {op_rename, 12}, {op_batch, 8},
         {op_sync, 10},   {op_checkpoint, 3},   {op_compact, 2}, {op_wait, 8},
+        {op_punch, 5},
 };
 
 void work_begin(struct work *w)

@@ -122,6 +122,8 @@ void run_list_from_cookie(struct run *run, struct model_map *map, struct test_ra
 void op_set_meta(struct run *run, struct test_random *random);
 void op_write_at(struct run *run, struct test_random *random);
 void op_truncate(struct run *run, struct test_random *random);
+void op_punch(struct run *run, struct test_random *random);
+void op_allocate(struct run *run, struct test_random *random);
 void op_read(struct run *run, struct test_random *random);
 /* Operations on names (operations_names.c) */
 void op_rename(struct run *run, struct test_random *random);

@@ -423,6 +423,7 @@ void run_operation(struct run *run)
                 {op_write_at, 8},   {op_truncate, 4},    {op_remove, 6},       {op_orphan, 5},
                 {op_rename, 9},     {op_write_batch, 5}, {op_batch_insert, 3}, {op_map_create, 1},
                 {op_map_remove, 2}, {op_read, 10},       {op_listing, 3},      {op_maintain, 1},
+                {op_punch, 4},      {op_allocate, 3},
         };
         struct test_random random;
         uint64_t total = 0, pick;

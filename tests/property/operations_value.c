@@ -94,6 +94,56 @@ void op_truncate(struct run *run, struct test_random *random)
                 model_set_meta(record, meta.bytes, meta.len);
 }
 
+void op_punch(struct run *run, struct test_random *random)
+{
+        struct model_map *map = pick_map(run, random);
+        unsigned number = pick_number(random);
+        struct model_record *record = model_find(map, number);
+        uint64_t offset = pick_size(random, MODEL_SIZE_MAX),
+                 len = pick_size(random, MODEL_SIZE_MAX);
+        struct named named;
+
+        pick_ref(run, random, map, number, &named);
+        if (run->store)
+                expect(run, bm_punch(&named.ref, offset, len, NULL, NULL),
+                       ref_results(record, &named));
+        if (ref_results(record, &named) || offset >= record->size)
+                return;
+        if (len > record->size - offset)
+                len = record->size - offset;
+        if (len)
+                memset(record->value + offset, 0, len);
+}
+
+void op_allocate(struct run *run, struct test_random *random)
+{
+        struct model_map *map = pick_map(run, random);
+        unsigned number = pick_number(random);
+        struct model_record *record = model_find(map, number);
+        uint64_t offset = pick_size(random, MODEL_SIZE_MAX / 2), done = 0;
+        uint64_t len = 1 + test_random_below(random, MODEL_SIZE_MAX / 2), end = offset + len;
+        unsigned flags = (unsigned)test_random_below(random, 4);
+        struct named named;
+
+        pick_ref(run, random, map, number, &named);
+        /* it goes chunk by chunk */
+        if (run->atomic_only && offset / MODEL_CHUNK != (end - 1) / MODEL_CHUNK)
+                return;
+        if (run->store)
+                expect(run, bm_allocate(&named.ref, offset, len, flags, NULL, NULL, &done),
+                       ref_results(record, &named));
+        if (ref_results(record, &named))
+                return;
+        if (flags & BM_ALLOCATE_KEEP_SIZE && end > record->size)
+                end = record->size;
+        if (run->store)
+                assert_int_equal(done, end > offset ? end - offset : 0);
+        if (end > record->size)
+                model_resize(record, end);
+        if (flags & BM_ALLOCATE_ZERO && end > offset)
+                memset(record->value + offset, 0, end - offset);
+}
+
 /* A part of a value, or the whole record. */
 void op_read(struct run *run, struct test_random *random)
 {

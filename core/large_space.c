@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The space of a part of a value: giving it back, and taking it ahead.
+ *
+ * Allocating writes zeros. A log has no place that could be reserved for a
+ * chunk to come; but one that is there already can be written again even on a
+ * full disk, since it leaves as much garbage as it takes.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/intmath.h"
+#include "large_change.h"
+#include "store.h"
+
+/* Chunks that are deleted one by one, so that it is known how much they took; more are a cut. */
+enum { PUNCH_EACH_MAX = 4096 };
+
+/* Punching */
+
+/* Locked. */
+static void delete_chunk(struct bm_txn *txn, struct bm_change *c, size_t step, uint32_t have)
+{
+        if (!txn->steps[step].found.there)
+                return;
+        c->head.allocated -= have;
+        txn->steps[step].action = BM_ACT_DELETE;
+}
+
+/* Locked. The bytes [from, to) of one chunk become zeros; c->chunk is used by one of them. */
+static int clear_in_chunk(struct bm_txn *txn, struct bm_change *c, uint64_t chunk, uint32_t from,
+                          uint32_t to, uint8_t key[BM_CHUNK_KEY])
+{
+        const uint8_t *bytes = NULL;
+        size_t step;
+        int r = bm_change_add_chunk(txn, c, chunk, key, &step);
+        if (r != 0)
+                return r;
+        uint32_t have = bm_change_chunk(txn, c, step, chunk, &bytes);
+        if (have <= from)
+                return 0;
+        if (have <= to && from == 0) {
+                delete_chunk(txn, c, step, have);
+        } else if (have <= to) { /* what a chunk lacks is zeros */
+                bm_change_put_chunk(txn, c, step, bytes, from, have);
+        } else {
+                memcpy(c->chunk, bytes, have);
+                memset(c->chunk + from, 0, to - from);
+                bm_change_put_chunk(txn, c, step, c->chunk, have, have);
+        }
+        return 0;
+}
+
+/* Locked. The whole chunks [from, to). */
+static int punch_chunks(struct bm_txn *txn, struct bm_change *c, uint64_t from, uint64_t to)
+{
+        int r = 0;
+        if (to - from <= BM_CHANGE_DELETES_MAX) {
+                for (uint64_t i = from; i < to && r == 0; i++) {
+                        const uint8_t *bytes;
+                        size_t step;
+                        r = bm_change_add_chunk(txn, c, i, c->delete_keys[i - from], &step);
+                        if (r == 0)
+                                delete_chunk(txn, c, step,
+                                             bm_change_chunk(txn, c, step, i, &bytes));
+                }
+                return r;
+        }
+        r = bm_change_cut(txn, c, from, to);
+        uint64_t others = bm_div_up(c->head.size, BM_CHUNK) - (to - from);
+        c->head.allocated = bm_min_u64(c->head.allocated, others << BM_CHUNK_LOG2);
+        return r;
+}
+
+static int punch_large(struct bm_txn *txn, struct bm_change *c, uint64_t end)
+{
+        uint64_t from = bm_div_up(c->offset, BM_CHUNK);
+        /* nothing lives behind the end of the value */
+        uint64_t to = end == c->head.size ? bm_div_up(end, BM_CHUNK) : end >> BM_CHUNK_LOG2;
+        uint32_t first = (uint32_t)(c->offset & (BM_CHUNK - 1));
+        uint32_t last = (uint32_t)(end & (BM_CHUNK - 1));
+        int r = 0;
+        if (from > to) /* within one chunk */
+                return clear_in_chunk(txn, c, to, first, last, c->first_key);
+        if (first)
+                r = clear_in_chunk(txn, c, from - 1, first, BM_CHUNK, c->first_key);
+        if (r == 0 && to << BM_CHUNK_LOG2 < end)
+                r = clear_in_chunk(txn, c, to, 0, last, c->chunk_key);
+        if (r == 0 && from < to)
+                r = punch_chunks(txn, c, from, to);
+        return r;
+}
+
+static int punch_inline(struct bm_txn *txn, struct bm_change *c, uint64_t end)
+{
+        const struct bm_record *was = bm_change_record(txn, c);
+        memcpy(c->chunk, was->value, was->value_len);
+        memset(c->chunk + c->offset, 0, end - c->offset);
+        return bm_change_put(txn, c, BM_REC_PUT, c->chunk, was->value_len);
+}
+
+static int fill_punch(struct bm_txn *txn, void *ctx)
+{
+        struct bm_change *c = ctx;
+        int r = bm_change_look(txn, c);
+        if (r != 0)
+                return r;
+        const struct bm_record *was = bm_change_record(txn, c);
+        bool large = was->type == BM_REC_HEAD;
+        uint64_t end = bm_min_u64(c->offset + c->len, large ? c->head.size : was->value_len);
+        c->taken = end > c->offset ? end - c->offset : 0;
+        if (c->taken == 0)
+                return 0;
+        if (!large)
+                return punch_inline(txn, c, end);
+        r = punch_large(txn, c, end);
+        return r == 0 ? bm_change_put_head(txn, c) : r;
+}
+
+/* How much of the rest one transaction takes: up to the end of a chunk, where it can be. */
+static uint64_t punch_step(uint64_t offset, uint64_t len)
+{
+        if (len >> BM_CHUNK_LOG2 > PUNCH_EACH_MAX)
+                return len;
+        uint64_t end = ((offset >> BM_CHUNK_LOG2) + BM_CHANGE_DELETES_MAX) << BM_CHUNK_LOG2;
+        return bm_min_u64(len, end - offset);
+}
+
+int bm_punch(const struct bm_ref *ref, uint64_t offset, uint64_t len, bm_meta_fn fn, void *ctx)
+{
+        int r = 0;
+        if (offset > BM_VALUE_MAX || len > BM_VALUE_MAX - offset)
+                return -EFBIG;
+        struct bm_change *c = bm_change_new(ref, fn, ctx, true);
+        if (!c)
+                return -ENOMEM;
+        do {
+                c->offset = offset;
+                c->len = punch_step(offset, len);
+                /* it frees more than it writes: two chunks at most, in which something stays */
+                r = bm_change_run(c, fill_punch, c->len >= 4 * BM_CHUNK);
+                offset += c->len;
+                len -= c->len;
+        } while (r == 0 && len > 0 && c->taken == c->len);
+        free(c);
+        return r;
+}
+
+/* Allocating */
+
+/* Locked. FIRST: what the value has inline, which becomes chunk 0. */
+static int allocate_chunk(struct bm_txn *txn, struct bm_change *c, const uint8_t *first,
+                          uint32_t first_len)
+{
+        uint64_t chunk = c->offset >> BM_CHUNK_LOG2;
+        uint32_t from = (uint32_t)(c->offset & (BM_CHUNK - 1));
+        uint32_t to = (uint32_t)bm_min_u64(BM_CHUNK, from + c->len);
+        const uint8_t *old = first;
+        uint32_t old_len = first_len;
+        size_t step;
+        int r = bm_change_add_chunk(txn, c, chunk, c->chunk_key, &step);
+        if (r != 0)
+                return r;
+        if (!first)
+                old_len = bm_change_chunk(txn, c, step, chunk, &old);
+        c->taken = to - from;
+        if (!first && !c->zero && old_len >= to)
+                return 0;
+        uint32_t len = to > old_len ? to : old_len;
+        memset(c->chunk, 0, len);
+        if (old_len)
+                memcpy(c->chunk, old, old_len);
+        if (c->zero)
+                memset(c->chunk + from, 0, to - from);
+        bm_change_put_chunk(txn, c, step, c->chunk, len, first ? 0 : old_len);
+        return 0;
+}
+
+static int allocate_inline(struct bm_txn *txn, struct bm_change *c)
+{
+        const struct bm_record *was = bm_change_record(txn, c);
+        uint32_t end = (uint32_t)(c->offset + c->len);
+        uint32_t len = was->value_len > end ? was->value_len : end;
+        memset(c->chunk, 0, len);
+        if (was->value_len)
+                memcpy(c->chunk, was->value, was->value_len);
+        if (c->zero)
+                memset(c->chunk + c->offset, 0, c->len);
+        c->taken = c->len;
+        return bm_change_put(txn, c, BM_REC_PUT, c->chunk, len);
+}
+
+static int fill_allocate(struct bm_txn *txn, void *ctx)
+{
+        struct bm_change *c = ctx;
+        int r = bm_change_look(txn, c);
+        if (r != 0)
+                return r;
+        const struct bm_record was = *bm_change_record(txn, c);
+        const struct bm_head before = c->head;
+        uint64_t size = was.type == BM_REC_HEAD ? c->head.size : was.value_len;
+        c->taken = 0;
+        if (c->keep_size && c->offset >= size)
+                return 0;
+        if (c->keep_size)
+                c->len = bm_min_u64(c->len, size - c->offset);
+        if (was.type == BM_REC_PUT) {
+                if (c->offset + c->len <= BM_VALUE_INLINE)
+                        return allocate_inline(txn, c);
+                r = bm_change_start_large(txn, c, was.value_len);
+                if (r == 0 && c->offset >= BM_CHUNK)
+                        r = bm_change_move_first(txn, c);
+                if (r == 0)
+                        r = c->offset < BM_CHUNK ? allocate_chunk(txn, c, was.value, was.value_len)
+                                                 : allocate_chunk(txn, c, NULL, 0);
+        } else {
+                r = allocate_chunk(txn, c, NULL, 0);
+        }
+        if (r != 0)
+                return r;
+        c->head.size = bm_max_u64(c->head.size, c->offset + c->taken);
+        /* all there already */
+        if (!c->zero && was.type == BM_REC_HEAD && c->head.size == before.size &&
+            c->head.allocated == before.allocated)
+                return 0;
+        return bm_change_put_head(txn, c);
+}
+
+int bm_allocate(const struct bm_ref *ref, uint64_t offset, uint64_t len, unsigned flags,
+                bm_meta_fn fn, void *ctx, uint64_t *done)
+{
+        int r = 0;
+        *done = 0;
+        if (flags & ~(unsigned)(BM_ALLOCATE_ZERO | BM_ALLOCATE_KEEP_SIZE))
+                return -EINVAL;
+        if (offset > BM_VALUE_MAX || len > BM_VALUE_MAX - offset)
+                return -EFBIG;
+        struct bm_change *c = bm_change_new(ref, fn, ctx, true);
+        if (!c)
+                return -ENOMEM;
+        c->zero = flags & BM_ALLOCATE_ZERO;
+        c->keep_size = flags & BM_ALLOCATE_KEEP_SIZE;
+        do {
+                c->offset = offset + *done;
+                c->len = len - *done;
+                c->new_data_id = atomic_fetch_add(&ref->map->store->next_data, 1);
+                r = bm_change_run(c, fill_allocate, false);
+                if (r == 0)
+                        *done += c->taken;
+        } while (r == 0 && *done < len && c->taken > 0);
+        free(c);
+        return r;
+}
