@@ -30,7 +30,7 @@ help_options() {
 }
 
 words() {
-        tr -s ' \n' '\n' <<<"$1" | sort -u | paste -sd ' '
+        tr -s ' \n' '\n' <<<"$1" | grep . | sort -u | paste -sd ' '
 }
 
 # same WHAT A B: the words in A and in B

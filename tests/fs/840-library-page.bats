@@ -42,6 +42,11 @@ prototypes() {
         run_cmd diff exported declared
 }
 
+@test "the Debian package lists the same" {
+        sed -n 's/^ \(bm_[a-z0-9_]*\)@.*/\1/p' "$TOP/scripts/debian/libbucketmap0.symbols" | sort -u >packaged
+        run_cmd diff exported packaged
+}
+
 @test "its prototypes and limits are the header's" {
         {
                 echo '#include <bucketmap.h>'
