@@ -111,7 +111,8 @@ struct bm_config {
         size_t n_drives;
         unsigned n_buckets;  /* of the root map: power of two, 1..65536; 0: default / as stored */
         unsigned max_search; /* slots, a multiple of 4 from 4 to 1024; 0: default / as stored */
-        uint64_t expected_keys;   /* hint for the first size of the root map's index; 0: none */
+        uint64_t expected_keys;   /* of the root map: chooses n_buckets at creation, if that is
+                                     0; while open, index blocks grow for so many. 0: unknown */
         unsigned commit_interval; /* seconds between syncs that nobody asked for; 0: 5 */
         bool read_only;           /* writes nothing, not even recovery, which is done in memory */
         bool stamp_times;         /* adding and removing keys sets the map's time (bm_map_info) */

@@ -155,13 +155,26 @@ static void take_back(const struct bm_io *io, struct made *m)
         (void)bm_io_call(io, close, parent);
 }
 
+/* What a bucket is meant to hold, where it was told how many keys will come. */
+enum { KEYS_A_BUCKET = 65536, BUCKETS_MAX = 65536 };
+
+static unsigned choose_buckets(const struct bm_config *config)
+{
+        unsigned buckets = BM_BUCKETS_DEFAULT;
+        if (config->n_buckets)
+                return config->n_buckets;
+        while (buckets < BUCKETS_MAX && config->expected_keys / KEYS_A_BUCKET > buckets)
+                buckets *= 2;
+        return buckets;
+}
+
 static int choose_settings(const struct bm_config *config, unsigned n_drives,
                            struct bm_superblock *sb)
 {
-        unsigned buckets = config->n_buckets ? config->n_buckets : BM_BUCKETS_DEFAULT;
+        unsigned buckets = choose_buckets(config);
         unsigned max_search = config->max_search ? config->max_search : BM_MAX_SEARCH_DEFAULT;
         struct timespec now;
-        if ((buckets & (buckets - 1)) != 0 || buckets > 65536) {
+        if ((buckets & (buckets - 1)) != 0 || buckets > BUCKETS_MAX) {
                 bm_problem_set("buckets must be a power of two from 1 to 65536");
                 return -EINVAL;
         }

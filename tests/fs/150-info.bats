@@ -51,6 +51,25 @@ tree_sum() {
         [[ $stdout != *iB* ]]
 }
 
+@test "buckets: as told, else by the number of keys that are expected" {
+        require_command jq
+        local n=0 wanted option
+        while read -r wanted option; do
+                n=$((n + 1))
+                # shellcheck disable=SC2086 # several options
+                run_bm create $option "$STORE$n"
+                run_bm info --json "$STORE$n"
+                assert_equal "$option: $(jq .buckets <<<"$stdout")" "$option: $wanted"
+        done <<'END'
+16
+16 --keys=1000000
+256 --keys=10000000
+65536 --keys=1099511627776
+64 --buckets=64
+8 --buckets=8 --keys=10000000
+END
+}
+
 @test "it never writes, not even after a kill -9" {
         require_fuse
         local before
