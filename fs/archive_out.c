@@ -40,6 +40,7 @@ struct archive_out {
         void *zeros;
         struct part *parts;
         size_t n_parts;
+        bool finished;
 };
 
 int archive_out_new(int fd, tree_failed_fn failed, void *failed_ctx, struct archive_out **outp)
@@ -74,6 +75,9 @@ struct archive_out *archive_out_free(struct archive_out *out)
 {
         if (!out)
                 return NULL;
+        /* an archive that lacks something must not look whole: no end is written */
+        if (!out->finished)
+                archive_write_fail(out->archive);
         archive_write_free(out->archive);
         archive_entry_free(out->entry);
         free(out->buffer);
@@ -300,5 +304,6 @@ int archive_out_add(struct archive_out *out, const struct tree_entry *entry, tre
 
 int archive_out_finish(struct archive_out *out)
 {
+        out->finished = true;
         return archive_result(out, archive_write_close(out->archive));
 }

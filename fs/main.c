@@ -124,8 +124,8 @@ int main(int argc, char **argv)
         if (*word == '/')
                 return run(&commands[0], argc, argv);
         if (*word)
-                fprintf(stderr, "%s: unknown command '%s' (see %s --help)\n", PROGRAM, word,
-                        PROGRAM);
+                fprintf(stderr, "%s: unknown %s '%s' (see %s --help)\n", PROGRAM,
+                        *word == '-' ? "option" : "command", word, PROGRAM);
         else
                 fprintf(stderr, "%s: a command is missing (see %s --help)\n", PROGRAM, PROGRAM);
         return COMMAND_ERROR;

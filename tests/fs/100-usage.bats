@@ -47,6 +47,7 @@ usage_error() {
 @test "usage errors are one line on stderr and exit code 2" {
         usage_error "a command is missing"
         usage_error "unknown command 'frobnicate'" frobnicate
+        usage_error "unknown option '--frobnicate'" --frobnicate
         usage_error "STORE is missing" mount
         usage_error "DIR is missing" mount "$STORE"
         usage_error "one argument too many: 'x'" mount "$STORE" "$MNT" x

@@ -156,6 +156,15 @@ run_import() {
         assert_equal "$(stat -c %Y "$MNT/d/b")" "$(stat -c %Y tree/d/b)"
 }
 
+@test "what cannot be exported gives no archive, not an empty one" {
+        mkdir none
+        run_bm -2 export "$SCRATCH/absent"
+        assert_equal "$stdout" ""
+        "$BUCKETMAP" export none >archive 2>error || status=$?
+        assert_equal "$status" 2
+        assert_equal "$(stat -c %s archive)" 0
+}
+
 @test "only some keys" {
         mount_store
         fill "$MNT"
