@@ -174,6 +174,9 @@ int umount_store(const struct umount_request *request)
         const struct mount *mount;
         int code, r = path_resolve(request->dir, &dir);
 
+        /* called in the mount, this process is not to keep it busy itself */
+        if (!r && chdir("/"))
+                r = -errno;
         if (!r)
                 r = mount_table_load(&table);
         if (r) {

@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -85,8 +84,7 @@ size_t mount_users(const char *dir, char *text, size_t size)
         while ((entry = readdir(proc))) {
                 int process;
 
-                /* who runs the command in it uses it: that process is named, not the command */
-                if (!isdigit((unsigned char)entry->d_name[0]) || atoi(entry->d_name) == getpid())
+                if (!isdigit((unsigned char)entry->d_name[0]))
                         continue;
                 process = openat(dirfd(proc), entry->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
                 if (process < 0)
