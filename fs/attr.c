@@ -3,7 +3,9 @@
 #include "attr.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 
 #define ATTR_VERSION   1u
@@ -97,6 +99,11 @@ static uint8_t *put_time(uint8_t *out, int64_t time, int64_t base)
         return put_varint(out, (difference << 1) ^ (0 - (difference >> 63)));
 }
 
+static bool is_device(uint32_t mode)
+{
+        return S_ISCHR(mode) || S_ISBLK(mode);
+}
+
 int fs_attr_decode(const void *meta, size_t meta_len, struct fs_attr *attr, size_t *used)
 {
         struct reader r = {.next = meta, .end = (const uint8_t *)meta + meta_len};
@@ -114,6 +121,8 @@ int fs_attr_decode(const void *meta, size_t meta_len, struct fs_attr *attr, size
         attr->ctime = head & HAS_CTIME ? read_time(&r, attr->birth) : attr->birth;
         attr->mtime = head & HAS_MTIME ? read_time(&r, attr->ctime) : attr->ctime;
         attr->atime = head & HAS_ATIME ? read_time(&r, attr->mtime) : attr->birth;
+        attr->major = is_device(attr->mode) ? read_varint32(&r) : 0;
+        attr->minor = is_device(attr->mode) ? read_varint32(&r) : 0;
         *used = (size_t)(r.next - (const uint8_t *)meta);
         return r.error;
 }
@@ -138,6 +147,10 @@ size_t fs_attr_encode(const struct fs_attr *attr, uint8_t out[FS_ATTR_MAX])
         if (attr->atime != attr->birth) {
                 out[0] |= HAS_ATIME;
                 next = put_time(next, attr->atime, attr->mtime);
+        }
+        if (is_device(attr->mode)) {
+                next = put_varint(next, attr->major);
+                next = put_varint(next, attr->minor);
         }
         return (size_t)(next - out);
 }
@@ -194,6 +207,7 @@ void fs_attr_stat(const struct fs_attr *attr, uint64_t size, uint64_t allocated,
                 .st_mode = attr->mode,
                 .st_uid = attr->uid,
                 .st_gid = attr->gid,
+                .st_rdev = makedev(attr->major, attr->minor),
                 .st_size = (off_t)size,
                 .st_blocks = (blkcnt_t)(allocated / STAT_BLOCK + (allocated % STAT_BLOCK != 0)),
                 .st_blksize = PREFERRED_BLOCK,

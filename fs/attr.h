@@ -19,6 +19,7 @@
  *   0..10  with CTIME: ctime - birth time, zigzag varint
  *   0..10  with MTIME: mtime - ctime, zigzag varint
  *   0..10  with ATIME: atime - mtime, zigzag varint
+ *   2..10  with the mode of a device: its major and minor number, varints
  *   rest   extended attributes, xattr.h
  *
  * A file that was made and written at once takes 16 bytes (root's) or 18. A
@@ -33,7 +34,7 @@
 
 #include "bucketmap.h"
 
-#define FS_ATTR_MAX 51u /* bytes of the longest, extended attributes apart */
+#define FS_ATTR_MAX 61u /* bytes of the longest, extended attributes apart */
 
 /* Times in nanoseconds since the epoch. */
 struct fs_attr {
@@ -44,6 +45,7 @@ struct fs_attr {
         int64_t ctime;
         int64_t mtime;
         int64_t atime;
+        uint32_t major, minor; /* of a device; else 0 */
 };
 
 /* What records have that were made without meta. */

@@ -87,11 +87,15 @@ struct backend {
                       struct backend_call *call);
         int (*remove_map)(void *ctx, struct bm_map *parent, const void *key, size_t key_len,
                           struct backend_call *call);
+        int (*link)(void *ctx, const struct bm_ref *from, struct bm_map *to_map, const void *to_key,
+                    size_t to_key_len, bm_meta_fn fn, void *fn_ctx, struct backend_call *call);
         int (*rename)(void *ctx, const struct bm_ref *from, struct bm_map *to_map,
                       const void *to_key, size_t to_key_len, struct bm_rename_args *args,
                       struct backend_call *call);
 
-        /* Records that were removed and kept; KEY is where REF's key goes. */
+        /* Records that have, or had, several names (bm_view.by_id), and those that were removed
+         * and kept; KEY is where REF's key goes. */
+        void (*id_ref)(void *ctx, uint64_t record_id, uint8_t key[8], struct bm_ref *ref);
         void (*orphan_ref)(void *ctx, uint64_t record_id, uint8_t key[8], struct bm_ref *ref);
         int (*orphan_release)(void *ctx, uint64_t record_id);
 

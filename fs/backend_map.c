@@ -97,11 +97,22 @@ static int map_remove_map(void *ctx, struct bm_map *parent, const void *key, siz
         return bm_map_remove(parent, key, key_len);
 }
 
+static int map_link(void *ctx, const struct bm_ref *from, struct bm_map *to_map, const void *to_key,
+                    size_t to_key_len, bm_meta_fn fn, void *fn_ctx, struct backend_call *call)
+{
+        return bm_link(from, to_map, to_key, to_key_len, fn, fn_ctx);
+}
+
 static int map_rename(void *ctx, const struct bm_ref *from, struct bm_map *to_map,
                       const void *to_key, size_t to_key_len, struct bm_rename_args *args,
                       struct backend_call *call)
 {
         return bm_rename(from, to_map, to_key, to_key_len, args);
+}
+
+static void map_id_ref(void *ctx, uint64_t record_id, uint8_t key[8], struct bm_ref *ref)
+{
+        bm_id_ref(ctx, record_id, key, ref);
 }
 
 static void map_orphan_ref(void *ctx, uint64_t record_id, uint8_t key[8], struct bm_ref *ref)
@@ -180,7 +191,9 @@ void backend_map_init(struct backend *backend, struct bm_store *store)
                 .set_count = map_set_count,
                 .remove = map_remove,
                 .remove_map = map_remove_map,
+                .link = map_link,
                 .rename = map_rename,
+                .id_ref = map_id_ref,
                 .orphan_ref = map_orphan_ref,
                 .orphan_release = map_orphan_release,
                 .list_open = map_list_open,

@@ -133,7 +133,7 @@ int fs_stat_of_view(struct fs *fs, struct fs_inode *inode, const struct bm_view 
                 if (removed_ns > attr.ctime)
                         attr.ctime = removed_ns;
                 fs_attr_stat(&attr, view->size, view->allocated, st);
-                st->st_nlink = removed_ns ? 0 : 1;
+                st->st_nlink = removed_ns ? 0 : view->links;
                 st->st_ino = view->record_id;
                 return 0;
         }
@@ -199,7 +199,8 @@ int fs_entry_of_view(struct fs *fs, struct fs_inode *dir, const void *key, size_
                                  .key = key,
                                  .key_len = key_len,
                                  .record_id = view->record_id,
-                                 .map_id = view->map_id};
+                                 .map_id = view->map_id,
+                                 .by_id = view->by_id};
         struct fs_inode *inode = fs_inode_remember(fs->inodes, &found);
         int result;
 

@@ -216,6 +216,12 @@ static struct fs_inode *inode_new(const struct fs_found *found)
         struct fs_inode *inode = calloc(1, sizeof(*inode));
         char *far = NULL;
 
+        if (inode && found->by_id) {
+                inode->id = found->record_id;
+                inode->flags = INODE_BY_ID;
+                inode->refs = 1;
+                return inode;
+        }
         assert(found->key_len > 0 && found->key_len <= BM_KEY_MAX);
         if (found->key_len > NEAR_KEY)
                 far = malloc(found->key_len);
@@ -238,7 +244,7 @@ static struct fs_inode *inode_new(const struct fs_found *found)
 struct fs_inode *fs_inode_remember(struct fs_inodes *inodes, const struct fs_found *found)
 {
         struct stripe *stripe = fs_inode_lock(inodes, found->record_id);
-        struct fs_inode *inode = find_locked(stripe, found->record_id);
+        struct fs_inode *inode = find_locked(stripe, found->record_id), *old_dir = NULL;
 
         if (!inode) {
                 inode = inode_new(found);
@@ -246,10 +252,14 @@ struct fs_inode *fs_inode_remember(struct fs_inodes *inodes, const struct fs_fou
                         insert_locked(stripe, inode);
         }
         if (inode) {
+                /* the first time that this is seen of it */
+                if (found->by_id && !(inode->flags & (INODE_BY_ID | INODE_ORPHAN)))
+                        old_dir = fs_inode_unname(inode, INODE_BY_ID);
                 inode->n_lookups++;
                 fs_inode_hold(inode);
         }
         fs_inode_unlock(stripe);
+        fs_inode_put(inodes, old_dir);
         return inode;
 }
 
@@ -274,15 +284,6 @@ void fs_inode_forget(struct fs_inodes *inodes, uint64_t id, uint64_t n_lookups)
 uint64_t fs_inode_id(const struct fs_inode *inode)
 {
         return inode->id;
-}
-
-bool fs_inode_known(struct fs_inodes *inodes, struct fs_inode *inode)
-{
-        struct stripe *stripe = fs_inode_lock(inodes, inode->id);
-        bool known = inode->flags & INODE_LISTED;
-
-        fs_inode_unlock(stripe);
-        return known;
 }
 
 uint64_t fs_inode_parent_id(struct fs_inodes *inodes, struct fs_inode *inode)

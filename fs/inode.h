@@ -7,6 +7,9 @@
  * holds a reference (get, remember; put). An inode holds one on its
  * directory, so that the map that its key is in stays open.
  *
+ * One of several names is no place: such a record is found by its id, from
+ * when this is first seen (remember, moved_to_id) until it is removed.
+ *
  * Where a record is changes with rename and unlink. Those say so before
  * (fs_move_begin) and after (fs_move_end), so that an operation that looked in
  * vain can wait (settle) and look again.
@@ -55,6 +58,7 @@ struct fs_found {
         size_t key_len;
         uint64_t record_id;
         uint64_t map_id; /* 0: not a directory */
+        bool by_id;      /* its key is one of several names: bm_view.by_id */
 };
 
 /*
@@ -68,8 +72,6 @@ void fs_inode_forget(struct fs_inodes *inodes, uint64_t id, uint64_t n_lookups);
 
 uint64_t fs_inode_id(const struct fs_inode *inode);
 bool fs_inode_is_dir(const struct fs_inode *inode);
-/* Whether the kernel knows it at this moment. */
-bool fs_inode_known(struct fs_inodes *inodes, struct fs_inode *inode);
 /* Record id of the directory that it is in; the root's own for the root. */
 uint64_t fs_inode_parent_id(struct fs_inodes *inodes, struct fs_inode *inode);
 
@@ -123,9 +125,11 @@ BM_CHECKED int fs_move_begin(struct fs_inodes *inodes, struct fs_move *move, str
 void fs_move_end(struct fs_inodes *inodes, struct fs_move *move);
 
 /* Between begin and end, what became of it: it has another name, of at most
- * the length that was announced. */
+ * the length that was announced. Nothing, if it is found by its id. */
 void fs_moved(struct fs_inodes *inodes, struct fs_move *move, struct fs_inode *dir, const void *key,
               size_t key_len);
+/* It lost a name and has others. */
+void fs_moved_to_id(struct fs_inodes *inodes, struct fs_move *move);
 /* The record was removed and kept; it is freed when the last reference goes. */
 void fs_moved_to_orphans(struct fs_inodes *inodes, struct fs_move *move, int64_t now);
 /* A directory was removed; LAST is what stat shows from now on. */

@@ -12,6 +12,7 @@ int fs_inode_place(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_p
         const struct backend *b = inodes->backend;
         struct stripe *stripe = fs_inode_lock(inodes, inode->id);
         struct bm_map *map;
+        bool by_id = inode->flags & INODE_BY_ID;
 
         place->removed_ns = inode->flags & INODE_ORPHAN ? inode->key.removed_ns : 0;
         place->n_moves = inode->n_moves;
@@ -27,6 +28,8 @@ int fs_inode_place(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_p
                 assert(place->ref.map);
         } else if (place->removed_ns) {
                 b->orphan_ref(b->ctx, inode->id, place->key_, &place->ref);
+        } else if (by_id) {
+                b->id_ref(b->ctx, inode->id, place->key_, &place->ref);
         } else if (inode == inodes->root) {
                 b->root(b->ctx, &map, &place->ref);
         } else {
@@ -106,6 +109,10 @@ void fs_moved(struct fs_inodes *inodes, struct fs_move *move, struct fs_inode *d
         if (!inode)
                 return;
         stripe = fs_inode_lock(inodes, inode->id);
+        if (inode->flags & INODE_BY_ID) {
+                fs_inode_unlock(stripe);
+                return;
+        }
         fs_inode_set_key(inode, key, key_len, move->spare_);
         if (key_len > NEAR_KEY)
                 move->spare_ = NULL;
@@ -116,11 +123,11 @@ void fs_moved(struct fs_inodes *inodes, struct fs_move *move, struct fs_inode *d
         fs_inode_put(inodes, old_dir);
 }
 
-/* It has no name any more. Returns the directory that it was in. */
-static struct fs_inode *unname_locked(struct fs_inode *inode, enum inode_flag flag)
+struct fs_inode *fs_inode_unname(struct fs_inode *inode, enum inode_flag flag)
 {
         struct fs_inode *dir = inode->dir;
 
+        inode->flags &= (uint8_t)~INODE_BY_ID;
         inode->flags |= (uint8_t)flag;
         inode->dir = NULL;
         inode->n_moves++;
@@ -128,10 +135,24 @@ static struct fs_inode *unname_locked(struct fs_inode *inode, enum inode_flag fl
         return dir;
 }
 
+void fs_moved_to_id(struct fs_inodes *inodes, struct fs_move *move)
+{
+        struct fs_inode *inode = move->inode, *old_dir = NULL;
+        struct stripe *stripe;
+
+        if (!inode)
+                return;
+        stripe = fs_inode_lock(inodes, inode->id);
+        if (!(inode->flags & INODE_BY_ID))
+                old_dir = fs_inode_unname(inode, INODE_BY_ID);
+        fs_inode_unlock(stripe);
+        fs_inode_put(inodes, old_dir);
+}
+
 void fs_moved_to_orphans(struct fs_inodes *inodes, struct fs_move *move, int64_t now)
 {
         struct stripe *stripe = fs_inode_lock(inodes, move->inode->id);
-        struct fs_inode *old_dir = unname_locked(move->inode, INODE_ORPHAN);
+        struct fs_inode *old_dir = fs_inode_unname(move->inode, INODE_ORPHAN);
 
         move->inode->key.removed_ns = now;
         fs_inode_unlock(stripe);
@@ -151,7 +172,7 @@ void fs_moved_away(struct fs_inodes *inodes, struct fs_move *move, const struct 
                 *copy = *last;
         stripe = fs_inode_lock(inodes, inode->id);
         inode->last = copy;
-        old_dir = unname_locked(inode, INODE_GONE);
+        old_dir = fs_inode_unname(inode, INODE_GONE);
         fs_inode_unlock(stripe);
         fs_inode_put(inodes, old_dir);
 }

@@ -23,6 +23,7 @@ enum inode_flag {
         INODE_HASHED = 8,
         INODE_SET_GID = 16,
         INODE_DAMAGED = 32,
+        INODE_BY_ID = 64, /* the record is kept by its id: no key */
 };
 
 struct fs_inode {
@@ -37,7 +38,7 @@ struct fs_inode {
         uint16_t n_moves;
         uint64_t n_lookups;
         struct fs_inode *next;
-        struct fs_inode *dir; /* referenced; NULL: root, orphan, removed directory */
+        struct fs_inode *dir; /* referenced; NULL: root, by id, orphan, removed directory */
         union {
                 struct {                            /* of a directory */
                         struct bm_map *_Atomic map; /* set once */
@@ -113,5 +114,8 @@ static inline struct fs_inode *fs_inode_hold(struct fs_inode *inode)
  * FAR, for a key longer than NEAR_KEY, becomes the inode's. */
 void fs_inode_set_key(struct fs_inode *inode, const void *key, size_t key_len, char *far);
 void fs_inode_free_key(struct fs_inode *inode);
+
+/* inode_place.c; locked. It has no key any more. Returns its directory, to be put. */
+struct fs_inode *fs_inode_unname(struct fs_inode *inode, enum inode_flag flag);
 
 #endif

@@ -19,11 +19,16 @@ struct named {
         uint64_t record_id; /* 0: nothing */
         bool is_map;
         struct fs_inode *inode; /* referenced; NULL: the kernel does not know it */
+        bool looked_up;         /* it is remembered for as long as this */
         int64_t changed_ns;     /* of a map */
         struct stat last;       /* of a map that will go: what stat shows then */
 };
 
-/* Looks NAME up; BM_E_NOT_FOUND if there is nothing. */
+/*
+ * Looks NAME up; BM_E_NOT_FOUND if there is nothing. Anything but a map is
+ * remembered as if the kernel had looked it up: so what becomes of it in the
+ * end stays in order if the kernel, by another name or at this moment, does.
+ */
 static int find_named(struct fs *fs, const struct fs_name *name, struct named *named)
 {
         struct bm_ref ref = fs_name_ref(name);
@@ -37,9 +42,21 @@ static int find_named(struct fs *fs, const struct fs_name *name, struct named *n
                 return result;
         named->record_id = view.record_id;
         named->is_map = view.map_id;
-        bm_view_release(&view);
+        if (!named->is_map) {
+                const struct fs_found found = {.dir = name->dir,
+                                               .key = name->key,
+                                               .key_len = name->key_len,
+                                               .record_id = view.record_id,
+                                               .by_id = view.by_id};
+
+                named->inode = fs_inode_remember(fs->inodes, &found);
+                named->looked_up = named->inode;
+        }
+        (void)!bm_view_release(&view);
+        if (!named->is_map)
+                return named->inode ? 0 : -ENOMEM;
         named->inode = fs_inode_get(fs->inodes, named->record_id);
-        if (!named->inode || !named->is_map)
+        if (!named->inode)
                 return 0;
         result = fs_stat(fs, named->inode, &named->last);
         named->last.st_nlink = 0;
@@ -54,13 +71,9 @@ static int find_named(struct fs *fs, const struct fs_name *name, struct named *n
 
 static void named_release(struct fs *fs, struct named *named)
 {
+        if (named->looked_up)
+                fs_inode_forget(fs->inodes, named->record_id, 1);
         fs_inode_put(fs->inodes, named->inode);
-}
-
-/* Whether the record must outlive its last name. */
-static bool may_be_open(struct fs *fs, const struct named *named)
-{
-        return named->inode && fs_inode_known(fs->inodes, named->inode);
 }
 
 /* The change of names is a change of the inode: its ctime. */
@@ -90,8 +103,13 @@ static int restamp(void *ctx, const struct bm_view *now, void *meta, size_t *met
 static int unlink_named(struct fs *fs, const struct fs_name *name, struct named *victim,
                         const uint64_t *if_count)
 {
+        struct restamp stamp = {.fs = fs, .now = fs_time_now()};
+        uint32_t left = 0;
         /* no meta_fn: an orphan whose meta changed would be logged with all of its value */
-        struct bm_remove_args args = {.orphan = may_be_open(fs, victim),
+        struct bm_remove_args args = {.orphan = true,
+                                      .linked_fn = restamp,
+                                      .meta_ctx = &stamp,
+                                      .links = &left,
                                       .guard = fs->options.unlink_guard && !if_count,
                                       .if_count = if_count,
                                       .count = if_count ? *if_count : 0};
@@ -102,8 +120,10 @@ static int unlink_named(struct fs *fs, const struct fs_name *name, struct named 
         ref.record_id = victim->record_id;
         if (!result)
                 result = fs->backend.remove(fs->backend.ctx, &ref, &args, NULL);
-        if (!result && args.orphan)
-                fs_moved_to_orphans(fs->inodes, &move, fs_time_now());
+        if (!result && left > 0)
+                fs_moved_to_id(fs->inodes, &move);
+        else if (!result)
+                fs_moved_to_orphans(fs->inodes, &move, stamp.now);
         fs_move_end(fs->inodes, &move);
         return result;
 }
@@ -191,8 +211,13 @@ static void follow(struct fs *fs, struct renaming *r, struct fs_move *source,
                 fs_moved(fs->inodes, target, r->from.dir, r->from.key, r->from.key_len);
         else if (r->target.is_map)
                 fs_moved_away(fs->inodes, target, &r->target.last);
-        else if (r->args.orphan_victim)
+        else if (r->args.victim_links > 0)
+                fs_moved_to_id(fs->inodes, target);
+        else if (r->args.orphan_victim && r->args.victim_id == r->target.record_id)
                 fs_moved_to_orphans(fs->inodes, target, fs_time_now());
+        else if (r->args.orphan_victim && r->args.victim_id)
+                /* another one, put there behind the kernel's back a moment ago */
+                (void)!fs->backend.orphan_release(fs->backend.ctx, r->args.victim_id);
 }
 
 static int rename_named(struct fs *fs, struct renaming *r)
@@ -203,8 +228,7 @@ static int rename_named(struct fs *fs, struct renaming *r)
         int result = 0;
 
         from.record_id = r->source.record_id;
-        r->args.orphan_victim =
-                !r->args.exchange && !r->target.is_map && may_be_open(fs, &r->target);
+        r->args.orphan_victim = !r->args.exchange && r->target.record_id && !r->target.is_map;
         r->args.moved_fn = restamp;
         r->args.meta_ctx = &stamp;
         /* in the order of their ids, as fs_move_begin wants it */

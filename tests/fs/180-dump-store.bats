@@ -11,7 +11,8 @@ find_reader() {
 }
 
 # Files of every kind of record: inline, large, sparse, cut, in maps of their
-# own, renamed, replaced, with counts that a slot holds and that it does not.
+# own, renamed, replaced, with several names, with counts that a slot holds and
+# that it does not.
 fill() {
         local i
         mkdir -p "$MNT/dir/deeper" "$MNT/gone"
@@ -33,18 +34,39 @@ fill() {
         mv "$MNT/dir/deeper" "$MNT/deep"
         rm "$MNT/dir/key 4"
         rmdir "$MNT/gone"
+        ln "$MNT/dir/key 5" "$MNT/linked"
+        ln "$MNT/linked" "$MNT/deep/linked too"
+        rm "$MNT/dir/key 5"
+        ln "$MNT/large" "$MNT/dir/large too"
+        ln "$MNT/dir/key 6" "$MNT/once linked"
+        rm "$MNT/once linked"
         setfattr -n user.bucketmap.refcount -v 7 "$MNT/moved"
         setfattr -n user.bucketmap.refcount -v 3000000000 "$MNT/inline"
+}
+
+# Which of the files below each folder are names of one another.
+links_of() {
+        (cd "$1" && find . -type f -links +1 -printf '%i %p\n' | sort -k 2 | awk '
+                { inode = $1; sub(/^[0-9]+ /, ""); names[inode] = names[inode] "|" $0 }
+                END { for (i in names) print names[i] }' | sort)
+}
+
+same_links() {
+        links_of "$1" >links.1
+        links_of "$2" >links.2
+        run_cmd diff links.1 links.2
+        [ -s links.1 ]
 }
 
 @test "a closed store's files come out as they were in the mount" {
         find_reader
         mount_store
         fill
-        cp -r "$MNT" seen
+        cp -a "$MNT" seen
         umount_store
         run_cmd "$dump" --extract out "$STORE"
         run_cmd diff -r seen out
+        same_links seen out
         run_cmd "$dump" --keys "$STORE"
         assert_line $'7\t8\tmoved'
         assert_line $'3000000000\t16384\tinline'
@@ -58,10 +80,11 @@ fill() {
         find_reader
         mount_store
         fill
-        cp -r "$MNT" seen
+        cp -a "$MNT" seen
         kill_daemon
         run_cmd "$dump" --extract out "$STORE"
         run_cmd diff -r seen out
+        same_links seen out
         run_cmd "$dump" "$STORE"
         refute_line --partial ', clean'
 }
@@ -82,10 +105,11 @@ has_cold_segment() {
         done
         setfattr -n user.bucketmap.refcount -v 5 "$MNT/dir/key 100"
         wait_until has_cold_segment
-        cp -r "$MNT" seen
+        cp -a "$MNT" seen
         umount_store
         run_cmd "$dump" --rebuild --extract out "$STORE"
         run_cmd diff -r seen out
+        same_links seen out
         run_cmd "$dump" --rebuild --keys "$STORE"
         assert_line $'3000000000\t16384\tinline'
         assert_line $'5\t10000\tdir/key\\x20100'

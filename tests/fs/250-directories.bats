@@ -144,15 +144,6 @@ for n in 1, 255, 256, 4095:
 ' "$MNT"
 }
 
-@test "hard links and special files are refused for now" {
-        : >"$MNT/f"
-        run_cmd -1 ln "$MNT/f" "$MNT/g"
-        assert_regex "$stderr" "Operation not permitted"
-        run_cmd -1 mkfifo "$MNT/p"
-        assert_regex "$stderr" "Operation not permitted"
-        assert_equal "$(ls "$MNT")" f
-}
-
 @test "rename: no replacement, exchange, whiteout" {
         cat >"$SCRATCH/rename.py" <<'END'
 import ctypes, errno, os, sys

@@ -134,10 +134,16 @@ def kinds():
     assert os.stat("file").st_nlink == 1
     assert os.stat(".").st_ino == 1
     assert os.stat("file").st_blksize > 0
-    # until hard links and special files are there, they are refused, not imitated
-    fails(errno.EPERM, os.link, "file", "second")
-    fails(errno.EPERM, os.mkfifo, "fifo")
-    assert sorted(os.listdir(".")) == ["file", "link"]
+    os.link("file", "second")
+    assert os.stat("file").st_nlink == 2
+    assert os.stat("file").st_ino == os.stat("second").st_ino
+    fails(errno.EEXIST, os.link, "file", "link")
+    os.mkfifo("fifo")
+    assert stat.S_ISFIFO(os.stat("fifo").st_mode) and os.stat("fifo").st_size == 0
+    assert sorted(os.listdir(".")) == ["fifo", "file", "link", "second"]
+    os.unlink("fifo")
+    os.unlink("second")
+    assert os.stat("file").st_nlink == 1
     os.unlink("link")
     os.unlink("file")
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include <cmocka.h>
 
@@ -16,6 +17,7 @@
 static void assert_same(const struct fs_attr *a, const struct fs_attr *b)
 {
         assert_int_equal(a->mode, b->mode);
+        assert_true(a->major == b->major && a->minor == b->minor);
         assert_int_equal(a->uid, b->uid);
         assert_int_equal(a->gid, b->gid);
         assert_true(a->birth == b->birth);
@@ -95,6 +97,26 @@ static void sizes(void **state)
         attr.mtime = 0;
         attr.atime = INT64_MIN + 1;
         there_and_back(&attr, 1 + 2 + 5 + 5 + 8 + 1 + 10 + 10);
+}
+
+static void devices_keep_their_numbers(void **state)
+{
+        struct fs_attr attr = fresh(0, 1);
+        struct stat st;
+
+        attr.mode = S_IFCHR | 0666;
+        attr.major = 1;
+        attr.minor = 3;
+        there_and_back(&attr, 13 + 2);
+        fs_attr_stat(&attr, 0, 0, &st);
+        assert_true(st.st_rdev == makedev(1, 3));
+        attr.mode = S_IFBLK | 0600;
+        attr.major = attr.minor = UINT32_MAX;
+        there_and_back(&attr, 13 + 10);
+        /* nothing else has them */
+        attr.mode = S_IFIFO | 0600;
+        attr.major = attr.minor = 0;
+        there_and_back(&attr, 13);
 }
 
 /* The differences wrap, whatever the times are. */
@@ -230,6 +252,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(golden_bytes),
                 cmocka_unit_test(sizes),
+                cmocka_unit_test(devices_keep_their_numbers),
                 cmocka_unit_test(any_times),
                 cmocka_unit_test(refuses_what_it_does_not_know),
                 cmocka_unit_test(replacing_keeps_what_follows),

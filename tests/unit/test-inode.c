@@ -45,6 +45,12 @@ static void fake_close_map(void *ctx, struct bm_map *map)
         counts.n_open_maps--;
 }
 
+static void fake_id_ref(void *ctx, uint64_t record_id, uint8_t key[8], struct bm_ref *ref)
+{
+        memcpy(key, "by an id", 8);
+        *ref = (struct bm_ref){.key = key, .key_len = 8, .record_id = record_id};
+}
+
 static void fake_orphan_ref(void *ctx, uint64_t record_id, uint8_t key[8], struct bm_ref *ref)
 {
         memset(key, 0xab, 8);
@@ -62,6 +68,7 @@ static const struct backend backend = {
         .root = fake_root,
         .open_map = fake_open_map,
         .close_map = fake_close_map,
+        .id_ref = fake_id_ref,
         .orphan_ref = fake_orphan_ref,
         .orphan_release = fake_orphan_release,
 };
@@ -338,11 +345,67 @@ static void hashes_are_kept_until_a_write(void **state)
         fs_inode_put(inodes, inode);
 }
 
+static void look_up_name(uint64_t dir_id, const char *key, uint64_t id)
+{
+        struct fs_inode *dir = fs_inode_get(inodes, dir_id), *inode;
+        struct fs_found found = {
+                .dir = dir, .key = key, .key_len = strlen(key), .record_id = id, .by_id = true};
+
+        inode = fs_inode_remember(inodes, &found);
+        assert_non_null(inode);
+        fs_inode_put(inodes, inode);
+        fs_inode_put(inodes, dir);
+}
+
+/* All names of a record are one inode, which no name's end concerns. */
+static void one_of_several_names_is_no_place(void **state)
+{
+        struct fs_move move;
+        struct fs_inode *inode, *dir;
+        struct fs_place before;
+
+        look_up(FS_ROOT_ID, "dir", DIR_ID, DIR_MAP_ID);
+        dir = fs_inode_get(inodes, DIR_ID);
+        look_up(FS_ROOT_ID, "a name longer than what is near by", 7, 0);
+        inode = fs_inode_get(inodes, 7);
+        assert_int_equal(fs_inode_place(inodes, inode, &before), 0);
+        look_up_name(DIR_ID, "b", 7);
+        assert_int_equal(fs_inodes_count(inodes), 3);
+        assert_place(7, NULL, "by an id");
+        /* whoever looked in vain under its key looks again */
+        assert_true(fs_inode_settle(inodes, inode, &before));
+        fs_place_release(inodes, &before);
+
+        assert_int_equal(fs_move_begin(inodes, &move, inode, 1), 0);
+        fs_moved(inodes, &move, dir, "c", 1);
+        fs_move_end(inodes, &move);
+        assert_place(7, NULL, "by an id");
+        assert_int_equal(fs_move_begin(inodes, &move, inode, 0), 0);
+        fs_moved_to_id(inodes, &move);
+        fs_move_end(inodes, &move);
+        assert_place(7, NULL, "by an id");
+
+        assert_int_equal(fs_move_begin(inodes, &move, inode, 0), 0);
+        fs_moved_to_orphans(inodes, &move, 12);
+        fs_move_end(inodes, &move);
+        assert_int_equal(fs_inode_place(inodes, inode, &before), 0);
+        assert_int_equal(before.removed_ns, 12);
+        fs_place_release(inodes, &before);
+        fs_inode_put(inodes, inode);
+        fs_inode_put(inodes, dir);
+        fs_inode_forget(inodes, 7, 1);
+        assert_int_equal(counts.n_released, 0);
+        fs_inode_forget(inodes, 7, 1);
+        assert_int_equal(counts.n_released, 1);
+        fs_inode_forget(inodes, DIR_ID, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, new_table, free_table)
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                TEST(one_of_several_names_is_no_place),
                 TEST(lookups_are_counted),
                 TEST(many_inodes),
                 TEST(long_keys),
