@@ -11,7 +11,7 @@
 #include "scene.h"
 #include "superblock.h"
 
-enum { DEPTH_MAX = 3, CUTS_BELOW = 5, OPS_BELOW = 30 };
+enum { DEPTH_MAX = 3, CUTS_BELOW = 5, OPS_FEW = 30, OPS_MANY = 250 };
 
 static void explore(struct explorer *x, struct scene *s, unsigned n_cuts, uint64_t rng);
 
@@ -55,6 +55,7 @@ static struct plan choose_plan(uint64_t *rng, unsigned n_ops)
 {
         struct plan p = {.seed = rnd(rng), .n_ops = n_ops};
         p.n_workers = (unsigned)rnd_below(rng, 4);
+        p.sort = (enum sort_of_work)rnd_below(rng, WORK_SORTS);
         p.interval = 1 + (unsigned)rnd_below(rng, 5);
         return p;
 }
@@ -78,12 +79,14 @@ static struct accident choose_accident(const struct scene *s, size_t cut, uint64
                 a.style = CUT_KEEP;
         if (rnd_below(&rng, 2) && cut < s->trace.n)
                 a.part = some_of(&s->trace.events[cut], rnd(&rng));
-        a.rot = (unsigned)rnd_below(&rng, 20);
+        /* most tells the loss of both when much has been lost before */
+        a.rot = (unsigned)rnd_below(&rng, s->depth ? 8 : 20);
         if (a.killed || a.rot > 2)
                 a.rot = 0;
         a.seed = rnd(&rng);
         a.deeper = s->depth < DEPTH_MAX && (a.killed || rnd_below(&rng, 4) == 0);
-        a.plan = choose_plan(&rng, (unsigned)rnd_below(&rng, OPS_BELOW));
+        unsigned most = rnd_below(&rng, 8) ? OPS_FEW : OPS_MANY;
+        a.plan = choose_plan(&rng, (unsigned)rnd_below(&rng, most));
         if (!a.deeper)
                 a.plan.n_ops = a.plan.n_workers = 0;
         a.plan.look = rnd_below(&rng, 4) == 0;
@@ -188,7 +191,7 @@ static void explore(struct explorer *x, struct scene *s, unsigned n_cuts, uint64
 }
 
 /* A new store. */
-static bool create(struct explorer *x, struct disk *disk, uint64_t *rng, bool many)
+static bool create(struct explorer *x, struct disk *disk, uint64_t *rng, enum sort_of_work sort)
 {
         struct record_io io;
         unsigned n_drives = 1 + (unsigned)rnd_below(rng, 2);
@@ -198,7 +201,7 @@ static bool create(struct explorer *x, struct disk *disk, uint64_t *rng, bool ma
         config.drives = x->paths + 1;
         config.n_drives = n_drives - 1;
         config.n_buckets = 1u << rnd_below(rng, 3);
-        config.max_search = many ? 4u << rnd_below(rng, 3) : 0;
+        config.max_search = sort == WORK_MANY ? 4u << rnd_below(rng, 3) : 0;
         int r = bm_create(x->paths[0], &config);
         if (r == 0)
                 disk_load(disk, x->paths, n_drives);
@@ -219,8 +222,7 @@ void explore_round(struct explorer *x, unsigned n_ops, unsigned n_cuts)
         x->trail[0] = x->state[0] = 0;
         same_luck(x->seed);
         struct plan plan = choose_plan(&rng, n_ops);
-        plan.many = rnd_below(&rng, 4) == 0;
-        if (!create(x, &visible, &rng, plan.many)) {
+        if (!create(x, &visible, &rng, plan.sort)) {
                 explorer_report(x);
                 return;
         }

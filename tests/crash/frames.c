@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "log.h"
 #include "turns.h"
 
 static _Thread_local struct frames *frames;
@@ -42,13 +41,14 @@ static size_t last_write(const struct trace *t, size_t from)
 }
 
 __typeof__(bm_log_append) __real_bm_log_append, __wrap_bm_log_append;
+__typeof__(bm_log_append) *frames_append = __real_bm_log_append;
 
 int __wrap_bm_log_append(struct bm_log *log, struct bm_record *records, size_t n, bool privileged,
                          struct bm_location *where, uint64_t *capacity)
 {
         struct frames *f = frames;
         size_t from = f ? f->trace->n : 0;
-        int r = __real_bm_log_append(log, records, n, privileged, where, capacity);
+        int r = frames_append(log, records, n, privileged, where, capacity);
         if (r != 0 || !f || !is_visible(records, n))
                 return r;
         if (f->n == f->cap) {

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 
+#include "log.h"
 #include "trace.h"
 
 struct frames {
@@ -17,6 +18,9 @@ struct frames {
         size_t *at; /* events */
         size_t n, cap;
 };
+
+/* What appends: bm_log_append, but for a mutant. */
+extern __typeof__(bm_log_append) *frames_append;
 
 /* From here on the calling thread's frames go to F; NULL: to nobody. */
 void frames_note_in(struct frames *f);

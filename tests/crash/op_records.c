@@ -66,14 +66,14 @@ void op_create(struct op *op)
 /* Many small keys: the index grows. */
 void op_fill(struct op *op)
 {
-        unsigned n = 10 + (unsigned)op_below(op->w, op->w->many ? 400 : 120);
+        unsigned n = 10 + (unsigned)op_below(op->w, op->w->sort == WORK_MANY ? 400 : 120);
         op->what = "fill";
         for (unsigned i = 0; i < n && !op->w->problem[0]; i++) {
                 struct op one = *op;
                 uint8_t value[8];
                 one.key_len = (size_t)snprintf(
                         (char *)one.key, sizeof(one.key), "%c small %llu", op->w->name,
-                        (unsigned long long)op_below(op->w, op->w->many ? 3000 : 900));
+                        (unsigned long long)op_below(op->w, op->w->sort == WORK_MANY ? 3000 : 900));
                 one.there = model_find(op->w->model, op->map_id, one.key, one.key_len);
 
                 op_fill_bytes(op->w, value, sizeof(value));

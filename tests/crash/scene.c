@@ -135,7 +135,7 @@ static void run_workers(struct explorer *x, struct scene *s, struct bm_store *st
                                                 .history = &s->history,
                                                 .trace = &s->trace,
                                                 .name = (char)('a' + i),
-                                                .many = plan->many,
+                                                .sort = plan->sort,
                                                 .loud = explorer_watches(x),
                                                 .rng = mix64(plan->seed + i)};
                 if (plan->n_workers == 0)

@@ -10,6 +10,7 @@
 
 #include "explorer.h"
 #include "history.h"
+#include "work.h"
 
 struct scene {
         unsigned depth;
@@ -25,8 +26,8 @@ struct plan {
         unsigned n_ops;
         unsigned n_workers; /* 0: one, and nothing is done in the background */
         unsigned interval;  /* seconds */
-        bool many;          /* keys */
-        bool look;          /* is opened read-only first */
+        enum sort_of_work sort;
+        bool look; /* is opened read-only first */
 };
 
 /* What was there before: VISIBLE, one of the steps B of HISTORY. */

@@ -38,14 +38,15 @@ static void op_wait(struct op *op)
 
 static const struct {
         void (*run)(struct op *op);
-        unsigned weight;
+        unsigned weights[WORK_SORTS];
 } ops[] = {
-        {op_insert, 30}, {op_insert_large, 4}, {op_create, 10}, {op_fill, 2},
-        {op_empty, 1},   {op_delete, 10},      {op_count, 15},  {op_meta, 4},
-        {op_write, 12},  {op_truncate, 6},     {op_remove, 6},  {op_use_orphan, 5},
-        {op_mkmap, 4},   {op_rmmap, 3},        {op_rename, 12}, {op_batch, 8},
-        {op_sync, 10},   {op_checkpoint, 3},   {op_compact, 2}, {op_wait, 8},
-        {op_punch, 5},
+        {op_insert, {30, 30, 20}}, {op_insert_large, {4, 4, 20}}, {op_create, {10, 10, 10}},
+        {op_fill, {2, 4, 2}},      {op_empty, {1, 1, 2}},         {op_delete, {10, 10, 30}},
+        {op_count, {15, 15, 15}},  {op_meta, {4, 4, 4}},          {op_write, {12, 12, 12}},
+        {op_truncate, {6, 6, 6}},  {op_remove, {6, 6, 6}},        {op_use_orphan, {5, 5, 5}},
+        {op_mkmap, {4, 4, 4}},     {op_rmmap, {3, 3, 3}},         {op_rename, {12, 12, 12}},
+        {op_batch, {8, 8, 8}},     {op_sync, {10, 10, 10}},       {op_checkpoint, {3, 3, 6}},
+        {op_compact, {2, 2, 8}},   {op_wait, {8, 8, 8}},          {op_punch, {5, 5, 5}},
 };
 
 void work_begin(struct work *w)
@@ -71,13 +72,13 @@ bool work_run(struct work *w, unsigned n)
         const size_t n_ops = sizeof(ops) / sizeof(ops[0]);
         unsigned total = 0;
         for (size_t i = 0; i < n_ops; i++)
-                total += ops[i].weight;
+                total += ops[i].weights[w->sort];
         for (unsigned k = 0; k < n && !w->problem[0]; k++) {
                 uint64_t luck = op_below(w, total);
                 struct op op = {0};
                 size_t i = 0;
-                while (luck >= ops[i].weight)
-                        luck -= ops[i++].weight;
+                while (luck >= ops[i].weights[w->sort])
+                        luck -= ops[i++].weights[w->sort];
                 if (!op_begin(&op, w))
                         return w->faults;
                 ops[i].run(&op);

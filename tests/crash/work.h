@@ -12,6 +12,13 @@
 
 enum { ORPHANS_MAX = 4 };
 
+enum sort_of_work {
+        WORK_ANY,
+        WORK_MANY,  /* small keys: the index grows and splits */
+        WORK_CHURN, /* what there is is soon replaced: the log turns over, and is compacted */
+        WORK_SORTS
+};
+
 struct orphan {
         uint64_t record_id;
         uint8_t *value;
@@ -25,10 +32,10 @@ struct work {
         const struct trace *trace;
         char name; /* one worker's keys are not another's */
         uint64_t rng;
-        bool faults;        /* calls may fail; then nothing may have happened */
-        int first_error;    /* of those that did */
-        bool loud;          /* every step is printed */
-        bool many;          /* small keys: the index grows and splits */
+        bool faults;     /* calls may fail; then nothing may have happened */
+        int first_error; /* of those that did */
+        bool loud;       /* every step is printed */
+        enum sort_of_work sort;
         unsigned n_orphans; /* removed records that are kept */
         struct orphan orphans[ORPHANS_MAX];
         char problem[200]; /* what the store should not have answered */
