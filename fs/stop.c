@@ -52,7 +52,8 @@ static void first_signal(struct stop *stop)
                 if (r && r != -EBUSY)
                         log_message(BM_LOG_WARNING, "cannot unmount %s: %s", stop->dir, why);
         }
-        if (!r)
+        stop->unmounted = !r;
+        if (stop->unmounted)
                 return;
         sync_store(stop);
         if (still_mounted(stop)) {
@@ -102,7 +103,7 @@ static void log_figures(struct stop *stop)
 static void on_signal(struct stop *stop, int signal)
 {
         pthread_mutex_lock(&stop->lock);
-        if (stop->ended) {
+        if (stop->ended || (stop->unmounted && signal != SIGUSR1)) {
                 /* too late, and nothing left to do */
         } else if (signal == SIGUSR1) {
                 log_figures(stop);

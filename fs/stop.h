@@ -4,7 +4,7 @@
  * and SIGHUP, which are blocked everywhere else:
  *   before stop_serving  the process ends at once; an open store stands that
  *   first                unmount; if busy: sync, detach, serve the last users
- *   second               sync and leave the loop
+ *   second               sync and leave the loop, if it is still used
  * and for SIGUSR1, which logs a line of figures.
  */
 #ifndef FS_STOP_H
@@ -25,6 +25,7 @@ struct stop {
         struct fs_session *session;
         const char *store_path, *dir;
         bool requested; /* the first signal was seen */
+        bool unmounted; /* by us: what remains is to close, which no signal hastens */
         bool ended;     /* stop_deinit was called */
 };
 

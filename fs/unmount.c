@@ -47,7 +47,9 @@ static int spawn_fusermount(const char *dir, bool lazy, int error_fd, pid_t *pid
         posix_spawnattr_init(&attr);
         /* the calling thread may have all signals blocked */
         posix_spawnattr_setsigmask(&attr, &none);
-        posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+        /* an impatient Ctrl-C, which goes to all of the terminal's group, is not for it */
+        posix_spawnattr_setpgroup(&attr, 0);
+        posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
         r = posix_spawnp(pid, argv[0], &actions, &attr, (char *const *)argv, env);
         posix_spawnattr_destroy(&attr);
         posix_spawn_file_actions_destroy(&actions);

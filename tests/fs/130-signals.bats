@@ -73,6 +73,27 @@ load ../lib/bucketmap
         assert_equal "$(cat "$MNT/a")" one
 }
 
+# As Ctrl-C does, or timeout(1), which sends it twice: to the process and to its group.
+@test "signals to the whole process group, several of them: unmounted and closed" {
+        require_fuse
+        require_command setsid
+        local i
+        for i in 1 2 3; do
+                setsid "$BUCKETMAP" mount -f "$STORE" "$MNT" >daemon.log 2>&1 </dev/null 3>&- &
+                wait_until is_mounted "$MNT"
+                echo "$i" >"$MNT/a"
+                daemon=$(daemon_pid)
+                kill -s INT "$daemon"
+                kill -s INT -- "-$daemon"
+                wait_until process_gone "$daemon"
+                wait_until grep -q "closed, was mounted at $MNT" daemon.log
+                run_cmd cat daemon.log
+                refute_output --regexp "cannot unmount|busy|in use"
+                refute is_mounted "$MNT"
+        done
+        check_store
+}
+
 @test "what was mounted over it meanwhile is not taken away" {
         require_fuse
         require_root
