@@ -130,7 +130,7 @@ int cmd_export(int argc, char **argv)
         else if (store && fd != -ENOTCONN)
                 code = run(&request, store, fd);
         else
-                code = command_error(request.word, "cannot open: %s", strerror(-fd));
+                code = control_fail(request.word, store, "cannot open", fd);
         archive_out_free(request.out);
         if (fd >= 0)
                 close(fd);

@@ -140,7 +140,7 @@ int cmd_import(int argc, char **argv)
         else if (store && fd != -ENOTCONN)
                 code = import_closed(&request, store);
         else
-                code = command_error(request.word, "cannot open: %s", strerror(-fd));
+                code = control_fail(request.word, store, "cannot open", fd);
         if (fd >= 0)
                 close(fd);
         free(store);

@@ -251,9 +251,7 @@ int cmd_info(int argc, char **argv)
                 /* -EACCES: another user's private mount; then the store is in use for us */
                 code = print_closed(&request, store);
         } else {
-                code = command_error(request.word, "cannot open: %s", strerror(-fd));
-                if (store)
-                        command_hint("its daemon is dead; %s mount %s again", PROGRAM, store);
+                code = control_fail(request.word, store, "cannot open", fd);
         }
         free(store);
         return code;

@@ -104,11 +104,7 @@ static int ask(const struct request *request, struct fs_ioc_requests *requests,
                 r = control_stats(fd, stats);
         if (fd >= 0)
                 close(fd);
-        if (r == -ENOENT && *store)
-                return command_error(request->word, "no bucketmap store is mounted there");
-        if (r)
-                return command_error(request->word, "cannot ask the daemon: %s", strerror(-r));
-        return COMMAND_FINE;
+        return r ? control_fail(request->word, *store, "cannot ask the daemon", r) : COMMAND_FINE;
 }
 
 static int say(const struct request *request, int result)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* bucketmap sync DIR */
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -33,10 +31,8 @@ int cmd_sync(int argc, char **argv)
         command_parse(&argp, argc, argv, &word);
         fd = control_open(word, &store);
         r = fd < 0 ? fd : control_sync(fd);
-        if (r == -ENOENT && store)
-                code = command_error(word, "no bucketmap store is mounted there");
-        else if (r)
-                code = command_error(word, "cannot sync: %s", strerror(-r));
+        if (r)
+                code = control_fail(word, store, "cannot sync", r);
         if (fd >= 0)
                 close(fd);
         free(store);

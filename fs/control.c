@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "command.h"
 #include "mountinfo.h"
 #include "path.h"
 
@@ -45,6 +46,18 @@ int control_open(const char *word, char **store)
         mount_table_deinit(&table);
         free(path);
         return fd;
+}
+
+int control_fail(const char *word, const char *store, const char *what, int result)
+{
+        int code;
+
+        if (result == -ENOENT && store)
+                return command_error(word, "no bucketmap store is mounted there");
+        code = command_error(word, "%s: %s", what, strerror(-result));
+        if (result == -ENOTCONN && store)
+                command_hint("its daemon is dead; %s mount %s again", PROGRAM, store);
+        return code;
 }
 
 static struct bm_grow_stats grow_stats(const struct fs_ioc_grow *grow)

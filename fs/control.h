@@ -16,6 +16,13 @@
  */
 int control_open(const char *word, char **store);
 
+/*
+ * Says that WHAT ("cannot sync") could not be done with what WORD means, whose
+ * store is STORE (or NULL), because of control_open's or a later call's RESULT.
+ * Returns the exit code.
+ */
+int control_fail(const char *word, const char *store, const char *what, int result);
+
 /* bm_stats of the store behind a descriptor of control_open. 0 or a negative errno. */
 int control_stats(int fd, struct bm_stats *stats);
 

@@ -96,8 +96,12 @@ END
         mount_store
         kill_daemon
         run_bm info "$STORE"
-        run_bm -2 info "$MNT"
-        [[ $stderr = *"Transport endpoint is not connected"* ]]
+        for command in info sync stats export import; do
+                run_bm -2 "$command" "$MNT"
+                assert_equal "$stdout" ""
+                [[ $stderr = "bucketmap: $MNT: cannot "*": Transport endpoint is not connected
+  its daemon is dead; bucketmap mount $STORE again" ]]
+        done
 }
 
 @test "what is no store is exit code 2" {
