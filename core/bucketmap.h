@@ -116,8 +116,10 @@ struct bm_config {
         unsigned commit_interval; /* seconds between syncs that nobody asked for; 0: 5 */
         bool read_only;           /* writes nothing, not even recovery, which is done in memory */
         bool stamp_times;         /* adding and removing keys sets the map's time (bm_map_info) */
-        bool no_background;       /* no compaction, checkpoint or commit by itself: for tests */
-        const char *owner_note;   /* kept beside the lock for BM_E_IN_USE, e.g. "mounted at /mnt" */
+        bool nomap; /* write by calls, not into mappings; by itself where the filesystem copies on
+                       write or is not known to overwrite in place */
+        bool no_background;     /* no compaction, checkpoint or commit by itself: for tests */
+        const char *owner_note; /* kept beside the lock for BM_E_IN_USE, e.g. "mounted at /mnt" */
         void (*log)(void *ctx, enum bm_log_level level, const char *message);
         void *log_ctx;
         const struct bm_io *io;
@@ -657,10 +659,11 @@ struct bm_stats {
         uint8_t uuid[16];
         int64_t created_ns;
         uint32_t n_drives;
-        uint32_t n_buckets;  /* of the root map */
-        uint32_t max_search; /* slots */
-        uint64_t keys;       /* in all maps, maps not counted */
-        uint64_t maps;       /* the root included */
+        uint32_t nomap_drives; /* of them, written by calls: bm_config.nomap */
+        uint32_t n_buckets;    /* of the root map */
+        uint32_t max_search;   /* slots */
+        uint64_t keys;         /* in all maps, maps not counted */
+        uint64_t maps;         /* the root included */
         uint64_t value_bytes;
         uint64_t disk_bytes; /* allocated for the store's files, reserve and prepared space included
                               */

@@ -196,9 +196,9 @@ static int sync_cold(struct bm_store *store)
                 uint64_t used = atomic_load_explicit(&s->used, memory_order_acquire);
                 if (s->header.kind != BM_SEGMENT_COLD || atomic_load(&s->synced) >= used)
                         continue;
-                r = sync_file(store, s->fd);
-                if (r == 0)
-                        atomic_store(&s->synced, used);
+                r = bm_segment_sync(s, used);
+                if (r < 0)
+                        bm_syncer_fail(&store->syncer, -EIO);
                 if (r == 0)
                         bm_segment_close_file(s);
         }
@@ -210,8 +210,11 @@ static int write_manifest(struct bm_store *store, const struct bm_manifest *m)
 {
         uint8_t bytes[BM_MANIFEST_ROOT];
         bm_manifest_encode(m, bytes);
-        int r = bm_io_call(store->io, pwrite, store->manifests.fd, bytes, sizeof(bytes),
-                           m->generation % 2 * BM_MANIFEST_ROOT);
+        int r;
+        do
+                r = bm_io_call(store->io, pwrite, store->manifests.fd, bytes, sizeof(bytes),
+                               m->generation % 2 * BM_MANIFEST_ROOT);
+        while (bm_space_helps(store, r));
         return r < 0 ? r : sync_file(store, store->manifests.fd);
 }
 

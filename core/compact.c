@@ -74,9 +74,12 @@ static int cold_append(struct bm_store *store, struct bm_record *record, struct 
         bm_record_encode(record, cold->header.base_time, out);
         bm_record_seal(out, len, cold->header.salt, at);
         /* what is copied must not have become zeros on the way */
-        r = bm_record_intact(record)
-                    ? bm_io_call(cold->io, map_write, cold->fd, cold->base, at, out, len)
-                    : -EIO;
+        r = bm_record_intact(record) ? 0 : -EIO;
+        if (r == 0) {
+                do
+                        r = bm_segment_write(cold, at, out, len);
+                while (r == -ENOSPC && bm_space_draw(store, BM_SPACE_PIECE, BM_SPACE_COLD));
+        }
         if (out != bytes)
                 free(out);
         if (r < 0)

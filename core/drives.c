@@ -43,6 +43,11 @@ static uint32_t free_file_id(struct bm_drives *d)
         return 0;
 }
 
+static enum bm_segment_access access_to(const struct bm_drives *d, unsigned drive)
+{
+        return d->drives[drive].nomap ? BM_SEGMENT_BY_CALLS : BM_SEGMENT_MAPPED;
+}
+
 int bm_drives_make(struct bm_drives *d, enum bm_segment_kind kind, uint64_t size, uint64_t number,
                    uint64_t epoch, uint64_t durable, struct bm_segment **segmentp)
 {
@@ -70,7 +75,7 @@ int bm_drives_make(struct bm_drives *d, enum bm_segment_kind kind, uint64_t size
                 if (header.file_id == 0)
                         return -ENOSPC;
                 r = bm_segment_make(d->io, d->drives[header.drive].segments, &header, size,
-                                    segmentp);
+                                    access_to(d, header.drive), segmentp);
                 if (r == -ENOSPC && ++n_full < d->n_drives)
                         continue; /* the next one may have room */
                 if (r != -EEXIST)
@@ -100,8 +105,8 @@ static int scan_one(void *ctx, const char *name)
         uint32_t file_id;
         if (bm_segment_parse_name(name, &file_id) != 0 || file_id == 0 || file_id > BM_FILE_ID_MAX)
                 return 0;
-        int r = bm_segment_open(d->io, d->drives[scan->drive].segments, file_id, scan->writable,
-                                &s);
+        int r = bm_segment_open(d->io, d->drives[scan->drive].segments, file_id,
+                                scan->writable ? access_to(d, scan->drive) : BM_SEGMENT_READ, &s);
         /* what cannot be read now may be there the next time: nothing may be
          * written as if it were gone */
         if (r < 0 && (r != -EIO || scan->writable)) {

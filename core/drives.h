@@ -16,6 +16,7 @@ struct bm_drive {
         char *path;
         int dir;      /* descriptor of the drive's directory */
         int segments; /* of its segments directory */
+        bool nomap;   /* segments are written by calls */
         uint8_t uuid[BM_UUID];
 };
 
@@ -25,6 +26,7 @@ struct bm_drives {
         struct bm_superblock superblock;
         struct bm_drive drives[BM_DRIVES_MAX];
         unsigned n_drives;
+        bool nomap; /* asked for; a drive's own says whether it is so */
         /* by file id; a slot is set once and cleared when its segment is
          * freed; acquire/release, so that who finds it finds it whole */
         struct bm_segment *_Atomic *table;

@@ -20,6 +20,9 @@ struct bm_io;
 struct bm_io_space {
         uint64_t device; /* equal for two drives on one disk */
         uint64_t total_bytes, free_bytes, available_bytes;
+        /* to write over what is allocated never wants for room: a store into a
+         * mapping cannot meet a full disk */
+        bool in_place;
 };
 
 struct bm_io_file {

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/compiler.h"
@@ -106,18 +107,43 @@ static int posix_stat(const struct bm_io *io, int fd, struct bm_io_file *file)
         return 0;
 }
 
+/*
+ * Known to write over allocated blocks where they are (f2fs elsewhere, but
+ * with room that it keeps for that). Others copy on write (btrfs, zfs,
+ * bcachefs, nilfs2), hide what is below (overlayfs, FUSE), or find out about a
+ * full disk when they write back (network filesystems).
+ */
+static bool writes_in_place(long type)
+{
+        static const long known[] = {
+                0xEF53,     /* ext2, ext3, ext4 */
+                0x58465342, /* xfs */
+                0x01021994, /* tmpfs */
+                0xF2F52010, /* f2fs */
+        };
+        for (size_t i = 0; i < bm_array_size(known); i++) {
+                if ((type & UINT32_MAX) == known[i])
+                        return true;
+        }
+        return false;
+}
+
 static int posix_space(const struct bm_io *io, int fd, struct bm_io_space *space)
 {
         struct statvfs vfs;
+        struct statfs fs;
         struct stat st;
         int r;
 
         if (fstat(fd, &st) < 0)
                 return -errno;
         r = retried(fstatvfs(fd, &vfs));
+        if (r == 0)
+                r = retried(fstatfs(fd, &fs));
         if (r < 0)
                 return r;
         space->device = st.st_dev;
+        space->in_place = writes_in_place((long)fs.f_type);
         if (!bm_mul_ok(vfs.f_blocks, vfs.f_frsize, &space->total_bytes) ||
             !bm_mul_ok(vfs.f_bfree, vfs.f_frsize, &space->free_bytes) ||
             !bm_mul_ok(vfs.f_bavail, vfs.f_frsize, &space->available_bytes))

@@ -65,9 +65,9 @@ int bm_log_start(struct bm_log *log, struct bm_segment *segment, uint64_t used)
 static int copy_in(struct bm_log *log, struct bm_segment *s, const uint8_t *bytes, uint32_t len)
 {
         uint64_t used = atomic_load_explicit(&s->used, memory_order_relaxed);
-        int r = bm_io_call(s->io, map_write, s->fd, s->base, used, bytes, len);
+        int r = bm_segment_write(s, used, bytes, len);
         if (r < 0)
-                return r;
+                return r == -ENOSPC || r == -EDQUOT ? BM_E_DISK_FULL : r;
         atomic_store_explicit(&log->written,
                               atomic_load_explicit(&log->written, memory_order_relaxed) + len,
                               memory_order_relaxed);
@@ -105,7 +105,7 @@ static int install_next(struct bm_log *log)
         if (r < 0)
                 return r;
         r = copy_in(log, s, bytes, bm_log_seal(s, atomic_load(&s->used), next, bytes));
-        if (r < 0)
+        if (r != 0)
                 return r;
         atomic_store_explicit(&s->state, BM_SEGMENT_SEALED, memory_order_relaxed);
         log->unsynced[log->n_unsynced++] = s;

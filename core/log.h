@@ -20,6 +20,10 @@ struct bm_location {
         uint32_t offset, length; /* bytes */
 };
 
+/* Not an outcome for callers: the disk has no room for bytes of a segment that
+ * is there already (nomap only). */
+enum { BM_E_DISK_FULL = 1001 };
+
 enum { BM_SEAL_ROOM = 64 }; /* every log segment keeps this free for its seal */
 
 struct bm_log {
@@ -57,7 +61,8 @@ int bm_log_start(struct bm_log *log, struct bm_segment *segment, uint64_t used);
  * Appends N records as one frame; WHERE[i] gets the place of each. Sets each
  * record's length and more flag. PRIVILEGED appends may use reserved space.
  * BM_E_DATA_NO_SPACE: *CAPACITY gets what bm_log_prepare wants; nothing was
- * written. -EFBIG: the frame is larger than BM_FRAME_MAX.
+ * written. BM_E_DISK_FULL: likewise nothing.
+ * -EFBIG: the frame is larger than BM_FRAME_MAX.
  */
 int bm_log_append(struct bm_log *log, struct bm_record *records, size_t n, bool privileged,
                   struct bm_location *where, uint64_t *capacity);

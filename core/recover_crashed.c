@@ -11,6 +11,7 @@
 #include "error.h"
 #include "recover.h"
 #include "recover_start.h"
+#include "space.h"
 #include "store.h"
 
 /* The log between two positions. */
@@ -33,6 +34,10 @@ static int rewrite(void *ctx, struct bm_segment *s)
                 r = -EIO;
         else if (start < used)
                 r = bm_io_call(s->io, pwrite, s->fd, s->base + start, used - start, start);
+        /* copying on write, it would take as much room as the log: such filesystems drop
+         * from the cache what they could not write, so that the sync is enough */
+        if (r == -ENOSPC && s->access == BM_SEGMENT_BY_CALLS)
+                r = 0;
         if (r == 0)
                 r = bm_io_call(s->io, sync_data, s->fd);
         if (r == 0)
@@ -76,7 +81,10 @@ static int seal_at(struct bm_store *store, uint64_t end, const struct bm_segment
         uint32_t len = bm_log_seal(s, bm_pos_offset(end), next, bytes);
         if (!bm_range_ok(bm_pos_offset(end), len, s->size))
                 return BM_E_DAMAGED;
-        int r = bm_io_call(s->io, pwrite, s->fd, bytes, len, bm_pos_offset(end));
+        int r;
+        do
+                r = bm_io_call(s->io, pwrite, s->fd, bytes, len, bm_pos_offset(end));
+        while (bm_space_helps(store, r));
         if (r == 0)
                 r = bm_io_call(s->io, sync_data, s->fd);
         atomic_store(&s->used, bm_pos_offset(end) + len);

@@ -25,7 +25,8 @@ int bm_segment_parse_name(const char *name, uint32_t *file_id)
         return 0;
 }
 
-static int segment_new(const struct bm_io *io, int dir, struct bm_segment **segmentp)
+static int segment_new(const struct bm_io *io, int dir, enum bm_segment_access access,
+                       struct bm_segment **segmentp)
 {
         struct bm_segment *s = calloc(1, sizeof(*s));
         if (!s)
@@ -33,17 +34,18 @@ static int segment_new(const struct bm_io *io, int dir, struct bm_segment **segm
         s->io = io;
         s->dir = dir;
         s->fd = -1;
+        s->access = access;
         atomic_init(&s->lowest_version, UINT64_MAX);
         *segmentp = s;
         return 0;
 }
 
-static int map_segment(struct bm_segment *s, bool writable)
+static int map_segment(struct bm_segment *s)
 {
         void *base;
         if (s->header.kind == BM_SEGMENT_INDEX)
                 return 0;
-        int r = bm_io_call(s->io, map, s->fd, s->size, writable, &base);
+        int r = bm_io_call(s->io, map, s->fd, s->size, s->access == BM_SEGMENT_MAPPED, &base);
         if (r == 0)
                 s->base = base;
         return r;
@@ -59,11 +61,11 @@ static int fill_new(struct bm_segment *s, int dir)
         r = bm_io_call(s->io, pwrite, s->fd, header, sizeof(header), 0);
         if (r < 0)
                 return r;
-        r = map_segment(s, true);
+        r = map_segment(s);
         if (r < 0)
                 return r;
         /* a first touch costs a writer up to 29 ms, so it happens here */
-        if (s->base)
+        if (s->base && s->access == BM_SEGMENT_MAPPED)
                 (void)bm_io_call(s->io, prefault, s->fd, s->base, 0, s->size);
         r = bm_io_call(s->io, sync_data, s->fd);
         if (r < 0)
@@ -72,11 +74,11 @@ static int fill_new(struct bm_segment *s, int dir)
 }
 
 int bm_segment_make(const struct bm_io *io, int dir, const struct bm_segment_header *header,
-                    uint64_t size, struct bm_segment **segmentp)
+                    uint64_t size, enum bm_segment_access access, struct bm_segment **segmentp)
 {
         struct bm_segment *s;
         char name[BM_SEGMENT_NAME];
-        int r = segment_new(io, dir, &s);
+        int r = segment_new(io, dir, access, &s);
         if (r < 0)
                 return r;
         s->header = *header;
@@ -100,7 +102,7 @@ int bm_segment_make(const struct bm_io *io, int dir, const struct bm_segment_hea
         return 0;
 }
 
-static int read_existing(struct bm_segment *s, uint32_t file_id, bool writable)
+static int read_existing(struct bm_segment *s, uint32_t file_id)
 {
         uint8_t header[BM_SEGMENT_HEADER];
         struct bm_io_file file;
@@ -121,20 +123,21 @@ static int read_existing(struct bm_segment *s, uint32_t file_id, bool writable)
                                                      : UINT64_C(1) << s->header.size_log2;
         if (s->header.file_id != file_id || file.size_bytes < s->size)
                 return BM_E_DAMAGED;
-        return map_segment(s, writable);
+        return map_segment(s);
 }
 
-int bm_segment_open(const struct bm_io *io, int dir, uint32_t file_id, bool writable,
-                    struct bm_segment **segmentp)
+int bm_segment_open(const struct bm_io *io, int dir, uint32_t file_id,
+                    enum bm_segment_access access, struct bm_segment **segmentp)
 {
+        const int flags = access == BM_SEGMENT_READ ? O_RDONLY : O_RDWR;
         struct bm_segment *s;
         char name[BM_SEGMENT_NAME];
-        int r = segment_new(io, dir, &s);
+        int r = segment_new(io, dir, access, &s);
         if (r < 0)
                 return r;
         bm_segment_name(file_id, name);
-        s->fd = bm_io_call(io, open_at, dir, name, writable ? O_RDWR : O_RDONLY, 0);
-        r = s->fd < 0 ? s->fd : read_existing(s, file_id, writable);
+        s->fd = bm_io_call(io, open_at, dir, name, flags, 0);
+        r = s->fd < 0 ? s->fd : read_existing(s, file_id);
         if (r != 0) {
                 bm_segment_free(s);
                 return r;
@@ -143,6 +146,36 @@ int bm_segment_open(const struct bm_io *io, int dir, uint32_t file_id, bool writ
         atomic_init(&s->synced, BM_SEGMENT_HEADER);
         *segmentp = s;
         return 0;
+}
+
+int bm_segment_write(const struct bm_segment *s, uint64_t offset, const void *bytes, size_t len)
+{
+        if (s->access == BM_SEGMENT_MAPPED)
+                return bm_io_call(s->io, map_write, s->fd, s->base, offset, bytes, len);
+        return bm_io_call(s->io, pwrite, s->fd, bytes, len, offset);
+}
+
+/* A segment's file has its size from the start. What was copied into the
+ * mapping of one that somebody cut is nowhere, and the kernel has nothing to
+ * write: its success would be a lie. */
+static int is_whole(const struct bm_segment *s, uint64_t used)
+{
+        uint64_t from = atomic_load(&s->synced);
+        struct bm_io_file file;
+        int r = bm_io_call(s->io, stat, s->fd, &file);
+        if (r == 0 && file.size_bytes < s->size)
+                r = -EIO;
+        return r == 0 && !bm_mapped_intact(s->base + from, used - from) ? -EIO : r;
+}
+
+int bm_segment_sync(struct bm_segment *s, uint64_t used)
+{
+        int r = bm_io_call(s->io, sync_data, s->fd);
+        if (r == 0)
+                r = is_whole(s, used);
+        if (r == 0)
+                atomic_store(&s->synced, used);
+        return r;
 }
 
 void bm_segment_close_file(struct bm_segment *s)

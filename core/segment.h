@@ -26,6 +26,14 @@ enum bm_segment_state {
         BM_SEGMENT_GONE,     /* excluded from the newest manifest; awaits its unlinking */
 };
 
+/* How its bytes get into a segment's file. All but those of an index segment
+ * are read through a mapping in any case. */
+enum bm_segment_access {
+        BM_SEGMENT_READ,     /* not at all */
+        BM_SEGMENT_MAPPED,   /* through the mapping */
+        BM_SEGMENT_BY_CALLS, /* by pwrite: a full disk is an error of the call */
+};
+
 struct bm_segment {
         /* constant after construction */
         const struct bm_io *io;
@@ -33,6 +41,7 @@ struct bm_segment {
         int dir; /* of the drive's segments; not ours */
         int fd;
         uint8_t *base; /* the mapping; NULL for an index segment */
+        enum bm_segment_access access;
         uint64_t size; /* bytes */
         /* synchronise themselves: relaxed counters, exact when nobody writes */
         _Atomic uint32_t pins; /* borrowed views; release on drop, acquire before the unmapping */
@@ -66,12 +75,22 @@ int bm_segment_parse_name(const char *name, uint32_t *file_id);
  * The segment is the caller's: bm_segment_free.
  */
 int bm_segment_make(const struct bm_io *io, int dir, const struct bm_segment_header *header,
-                    uint64_t size, struct bm_segment **segmentp);
+                    uint64_t size, enum bm_segment_access access, struct bm_segment **segmentp);
 
 /* Opens and maps one that is there. BM_E_NOT_FOUND: none yet, or a wiped header;
  * BM_E_DAMAGED: no valid header, or a size that it does not claim. */
-int bm_segment_open(const struct bm_io *io, int dir, uint32_t file_id, bool writable,
-                    struct bm_segment **segmentp);
+int bm_segment_open(const struct bm_io *io, int dir, uint32_t file_id,
+                    enum bm_segment_access access, struct bm_segment **segmentp);
+
+/*
+ * Puts LEN bytes at OFFSET of a data segment whose file is still open. What
+ * they overwrite is undefined after a failure: -EIO, or -ENOSPC, by calls only.
+ */
+int bm_segment_write(const struct bm_segment *segment, uint64_t offset, const void *bytes,
+                     size_t len);
+
+/* Makes the first USED bytes of a data segment, more than were so before, durable. */
+int bm_segment_sync(struct bm_segment *segment, uint64_t used);
 
 /* A mapped segment that is full and durable needs no descriptor any more: a
  * large store would run out of them. */

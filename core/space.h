@@ -12,6 +12,7 @@
 #ifndef BM_SPACE_H
 #define BM_SPACE_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -37,9 +38,18 @@ enum bm_space_use {
         BM_SPACE_ALL,  /* nothing */
 };
 
+/* What is drawn where a segment is there, but the filesystem wants room to write to it. */
+enum { BM_SPACE_PIECE = 256 << 10 };
+
 /* Gives NEED bytes of the reserve back to the disk, for what frees space in
  * the end. False if there are not so many. */
 bool bm_space_draw(struct bm_store *store, uint64_t need, enum bm_space_use use);
+/* Whether to try again what gave R, and has to be written so that a full store
+ * can be opened, or frees space in the end: a piece of the reserve was given up. */
+static inline bool bm_space_helps(struct bm_store *store, int r)
+{
+        return r == -ENOSPC && bm_space_draw(store, BM_SPACE_PIECE, BM_SPACE_ALL);
+}
 /* Fills it up again, as far as the disk allows. True if it is whole. */
 bool bm_space_refill(struct bm_store *store);
 /* Cuts it to what a store without unsaved changes needs: it is being closed. */

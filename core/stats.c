@@ -101,6 +101,8 @@ int bm_stats(struct bm_store *store, struct bm_stats *st)
                 .read_only = bm_store_writable(store) != 0,
                 .clean_open = store->clean_open,
         };
+        for (unsigned i = 0; i < store->drives.n_drives; i++)
+                st->nomap_drives += store->drives.drives[i].nomap;
         memcpy(st->uuid, sb->store_uuid, sizeof(st->uuid));
         /* the hidden maps are no map of anybody's */
         st->maps = bm_maps_n(&store->maps) - (BM_MAP_ORPHANS - BM_MAP_TOP);

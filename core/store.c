@@ -57,7 +57,10 @@ static int write_note(struct bm_store *store, const char *note)
         if (len >= (int)sizeof(text))
                 return -ENAMETOOLONG;
         /* written over and then cut: who reads meanwhile finds our number and a line's end */
-        int r = bm_io_call(store->io, pwrite, store->lock_fd, text, (size_t)len, 0);
+        int r;
+        do
+                r = bm_io_call(store->io, pwrite, store->lock_fd, text, (size_t)len, 0);
+        while (bm_space_helps(store, r));
         return r < 0 ? r : bm_io_call(store->io, truncate, store->lock_fd, (uint64_t)len);
 }
 
@@ -76,7 +79,7 @@ static void report_owner(const struct bm_io *io, int fd)
                                note ? note : "");
 }
 
-static int take_lock(struct bm_store *store, const char *note)
+static int take_lock(struct bm_store *store)
 {
         int flags = store->read_only ? O_RDONLY : O_RDWR | O_CREAT;
         store->lock_fd = bm_io_call(store->io, open_at, store->drives.drives[0].dir, BM_FILE_LOCK,
@@ -88,7 +91,7 @@ static int take_lock(struct bm_store *store, const char *note)
                 report_owner(store->io, store->lock_fd);
                 return BM_E_IN_USE;
         }
-        return r < 0 || store->read_only ? r : write_note(store, note);
+        return r;
 }
 
 int bm_set_owner_note(struct bm_store *store, const char *note)
@@ -241,9 +244,11 @@ static int open_all(struct bm_store *store, const char *path, const struct bm_co
         if (r == 0 && store->drives.superblock.ro_compat != 0 && !store->read_only)
                 r = BM_E_NEWER_FORMAT;
         if (r == 0)
-                r = take_lock(store, config->owner_note);
+                r = take_lock(store);
         if (r == 0)
                 r = open_reserve(store);
+        if (r == 0)
+                r = bm_set_owner_note(store, config->owner_note);
         if (r == 0)
                 r = bm_recover(store);
         if (r != 0)

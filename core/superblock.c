@@ -326,7 +326,12 @@ static int open_drive(struct bm_drives *d, unsigned i, const char *path, struct 
                 bm_problem_set("%s has no " BM_DIR_SEGMENTS " directory", path);
                 return BM_E_DAMAGED;
         }
-        return drive->segments < 0 ? drive->segments : 0;
+        if (drive->segments < 0)
+                return drive->segments;
+        struct bm_io_space space;
+        r = bm_io_call(d->io, space, drive->segments, &space);
+        drive->nomap = d->nomap || (r == 0 && !space.in_place);
+        return r;
 }
 
 static int open_further(struct bm_drives *d, unsigned i, const char *path)
@@ -395,7 +400,7 @@ static int check_settings(const struct bm_superblock *sb, const struct bm_config
 int bm_drives_open(struct bm_drives *d, const struct bm_io *io, const char *path,
                    const struct bm_config *config)
 {
-        *d = (struct bm_drives){.io = io, .n_drives = 1, .next_file_id = 1};
+        *d = (struct bm_drives){.io = io, .nomap = config->nomap, .n_drives = 1, .next_file_id = 1};
         for (unsigned i = 0; i < BM_DRIVES_MAX; i++)
                 d->drives[i].dir = d->drives[i].segments = -1;
         pthread_mutex_init(&d->lock, NULL);

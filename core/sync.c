@@ -49,18 +49,6 @@ static void note_durable(struct bm_syncer *sy, uint64_t durable)
         atomic_store(&sy->covered, covered);
 }
 
-/* What was copied into the mapping of a file that somebody cut is nowhere, and
- * the kernel has nothing to write: its success would be a lie. */
-static int is_whole(const struct bm_segment *s, uint64_t used)
-{
-        uint64_t from = atomic_load(&s->synced);
-        struct bm_io_file file;
-        int r = bm_io_call(s->io, stat, s->fd, &file);
-        if (r == 0 && file.size_bytes < used)
-                r = -EIO;
-        return r == 0 && !bm_mapped_intact(s->base + from, used - from) ? -EIO : r;
-}
-
 /* Without the lock, by the leader only. */
 static int flush(struct bm_syncer *sy)
 {
@@ -75,13 +63,9 @@ static int flush(struct bm_syncer *sy)
                 uint64_t used = atomic_load_explicit(&s->used, memory_order_acquire);
                 if (atomic_load(&s->synced) >= used)
                         continue;
-                int one = bm_io_call(s->io, sync_data, s->fd);
-                if (one == 0)
-                        one = is_whole(s, used);
+                int one = bm_segment_sync(s, used);
                 if (one < 0)
                         r = one;
-                else
-                        atomic_store(&s->synced, used);
                 /* sealed meanwhile, it is longer, and in the next flush's list */
                 if (one == 0 && atomic_load(&s->used) == used)
                         bm_segment_close_file(s);

@@ -10,6 +10,7 @@
 #include "base/compiler.h"
 #include "base/le.h"
 #include "grow.h"
+#include "keeper.h"
 #include "space.h"
 #include "store.h"
 #include "unreadable.h"
@@ -455,6 +456,17 @@ static int attempt(struct bm_txn *txn, bm_fill_fn fill, void *ctx)
         return r;
 }
 
+/* Room for bytes of a segment that is there already: copy-on-write filesystems
+ * want it for each change of a block. */
+static int ease_disk(struct bm_txn *txn)
+{
+        if ((txn->privileged && bm_space_draw(txn->store, BM_SPACE_PIECE, BM_SPACE_LOG)) ||
+            bm_keeper_win_space(txn->store) ||
+            (txn->privileged && bm_space_draw(txn->store, BM_SPACE_PIECE, BM_SPACE_ALL)))
+                return 0;
+        return -ENOSPC;
+}
+
 int bm_txn_run(struct bm_txn *txn, bm_fill_fn fill, void *ctx)
 {
         int r = bm_store_writable(txn->store);
@@ -464,6 +476,10 @@ int bm_txn_run(struct bm_txn *txn, bm_fill_fn fill, void *ctx)
                 if (r == BM_E_AGAIN) {
                         memcpy(txn->stripes, txn->wanted, sizeof(txn->stripes));
                         r = 0;
+                        continue;
+                }
+                if (r == BM_E_DISK_FULL) {
+                        r = txn->no_grow ? -ENOSPC : ease_disk(txn);
                         continue;
                 }
                 /* the caller can grow its own index only: the library's grow by themselves */

@@ -108,10 +108,17 @@ static void format_time(char *text, size_t size, int64_t ns)
 static int print(const struct request *request, const char *store, pid_t daemon,
                  const struct bm_stats *stats)
 {
-        char by[32], uuid[40], created[32], format[32], probe[64], alive[64],
+        char by[32], uuid[40], created[32], format[32], probe[64], alive[64], written[64],
                 live[PRINT_BYTES_SIZE];
         uint64_t used = stats->index_used;
 
+        if (stats->nomap_drives == 0)
+                snprintf(written, sizeof(written), "through mappings");
+        else if (stats->nomap_drives == stats->n_drives)
+                snprintf(written, sizeof(written), "by calls (nomap)");
+        else
+                snprintf(written, sizeof(written), "by calls (nomap) on %u of them",
+                         stats->nomap_drives);
         snprintf(by, sizeof(by), "(process %d)", (int)daemon);
         format_uuid(uuid, sizeof(uuid), stats->uuid);
         format_time(created, sizeof(created), stats->created_ns);
@@ -134,6 +141,8 @@ static int print(const struct request *request, const char *store, pid_t daemon,
                 {"clean", "closed cleanly", PRINT_BOOL, stats->clean_open, 0, NULL, NULL},
                 {"read_only", NULL, PRINT_BOOL, stats->read_only, 0, NULL, NULL},
                 NUMBER("drives", "drives", stats->n_drives),
+                NUMBER("nomap_drives", NULL, stats->nomap_drives),
+                TEXT(NULL, "written", written),
                 NUMBER("keys", "keys", stats->keys),
                 NUMBER("maps", "maps", stats->maps),
                 BYTES("value_bytes", "values", stats->value_bytes),

@@ -113,6 +113,7 @@ int control_stats(int fd, struct bm_stats *stats)
                 .replayed_records = info.replayed_records,
                 .replay_bytes = info.replay_bytes,
                 .read_only = info.read_only,
+                .nomap_drives = info.nomap_drives,
                 .clean_open = info.clean_open,
         };
         memcpy(stats->uuid, info.uuid, sizeof(stats->uuid));

@@ -75,7 +75,8 @@ struct fs_ioc_info {
         uint64_t n_inodes; /* that the kernel knows, the root included */
         uint8_t read_only;
         uint8_t clean_open;
-        uint8_t pad[6];
+        uint8_t nomap_drives;
+        uint8_t pad[5];
         uint64_t reserved[8];
         char store_path[FS_IOC_PATH_MAX]; /* absolute; "" if unknown */
 };

@@ -64,6 +64,7 @@ static void fill_info(struct fs *fs, const struct bm_stats *stats, struct fs_ioc
                 .n_inodes = fs_inodes_count(fs->inodes),
                 .read_only = stats->read_only,
                 .clean_open = stats->clean_open,
+                .nomap_drives = (uint8_t)stats->nomap_drives,
         };
         memcpy(info->uuid, stats->uuid, sizeof(info->uuid));
         if (fs->store_path && strlen(fs->store_path) < sizeof(info->store_path))

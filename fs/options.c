@@ -19,6 +19,7 @@ enum {
         WORD_LIST_COUNTS,
         WORD_CLONE_FD,
         WORD_NO_CLONE_FD,
+        WORD_NO_MAP,
         WORD_COMMIT,
         WORD_BUCKETS,
         WORD_MAX_SEARCH,
@@ -39,6 +40,7 @@ static const struct fuse_opt words[] = {
         FUSE_OPT_KEY("list_counts", WORD_LIST_COUNTS),
         FUSE_OPT_KEY("clone_fd", WORD_CLONE_FD),
         FUSE_OPT_KEY("noclone_fd", WORD_NO_CLONE_FD),
+        FUSE_OPT_KEY("nomap", WORD_NO_MAP),
         FUSE_OPT_KEY("commit=", WORD_COMMIT),
         FUSE_OPT_KEY("buckets=", WORD_BUCKETS),
         FUSE_OPT_KEY("max_search=", WORD_MAX_SEARCH),
@@ -176,6 +178,9 @@ static int take_word(void *ctx, const char *word, int key, struct fuse_args *out
                 return 0;
         case WORD_UNLINK:
                 return take_unlink(parse, word);
+        case WORD_NO_MAP:
+                options->nomap = true;
+                return 0;
         case WORD_COMMIT:
                 return take_number(parse, word, NUMBER_SECONDS, &options->commit_interval);
         case WORD_BUCKETS:

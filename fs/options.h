@@ -14,6 +14,7 @@ struct mount_options {
         struct fs_options fs;
         bool sloppy;              /* unknown words are no error */
         bool no_create;           /* the store must be there already */
+        bool nomap;               /* write to segments by calls */
         unsigned n_buckets;       /* 0: not given */
         unsigned max_search;      /* 0: not given */
         unsigned commit_interval; /* seconds; 0: not given */

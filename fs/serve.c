@@ -96,6 +96,7 @@ static int open_store(struct service *service, const struct mount_options *optio
         config.drives = (const char *const *)options->drives.paths;
         config.n_drives = options->drives.n;
         config.read_only = options->fs.read_only;
+        config.nomap = options->nomap;
         config.stamp_times = true;
         config.owner_note = mounted;
         config.log = log_core;

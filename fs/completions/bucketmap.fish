@@ -17,6 +17,7 @@ function __bucketmap_mount_options
         unlink=guard 'a file with a count above 1 stays' \
         list_counts 'listxattr shows the count' \
         commit= 'longest time until a change is durable' \
+        nomap 'write to the files of the store by calls' \
         buckets= 'at creation: buckets of the root map' \
         max_search= 'at creation: slots that a probe looks at' \
         drive= 'at creation: spread it over this directory, too' \

@@ -183,7 +183,7 @@ static void many_at_once_leave_no_hole(void **state)
         assert_int_equal(f->store->found_damage, false);
 }
 
-/* A store into the mapping that fails: the next one takes its place. */
+/* A store into the mapping, or by nomap a write, that fails: the next one takes its place. */
 static atomic_uint fail_copies;
 
 static int failing_map_write(const struct bm_io *io, int fd, void *base, uint64_t offset,
@@ -196,10 +196,21 @@ static int failing_map_write(const struct bm_io *io, int fd, void *base, uint64_
         return -EIO;
 }
 
+static int failing_pwrite(const struct bm_io *io, int fd, const void *src, size_t len,
+                          uint64_t offset)
+{
+        if (atomic_load(&fail_copies) == 0)
+                return bm_io_call(&bm_io_posix, pwrite, fd, src, len, offset);
+        atomic_fetch_sub(&fail_copies, 1);
+        (void)bm_io_call(&bm_io_posix, pwrite, fd, src, len / 2, offset);
+        return -EIO;
+}
+
 static void a_failed_copy_leaves_no_hole(void **state)
 {
         struct fixture *f = *state;
         f->io.ops.map_write = failing_map_write;
+        f->io.ops.pwrite = failing_pwrite;
         put_text(f, "a", "first");
         atomic_store(&fail_copies, 1);
         assert_int_equal(bm_insert(f->root, "b", 1, "second", 6, 1), -EIO);

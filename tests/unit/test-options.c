@@ -68,7 +68,7 @@ static void nothing_given(void **state)
 
 static void ours_are_taken(void **state)
 {
-        assert_int_equal(take("ro,nocreate,allow_other,nopermcheck,unlink=guard,commit=7,"
+        assert_int_equal(take("ro,nocreate,allow_other,nopermcheck,unlink=guard,commit=7,nomap,"
                               "buckets=64,max_search=8,list_counts,noclone_fd"),
                          0);
         assert_true(options.fs.read_only && options.fs.allow_other && options.fs.unlink_guard &&

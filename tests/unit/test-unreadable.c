@@ -156,11 +156,14 @@ static void a_file_that_is_cut_is_an_error_of_each_call(void **state)
         assert_int_equal(((const char *)held.value)[VALUE - 1], 0);
         assert_int_equal(bm_view_intact(&held), -EIO);
         assert_int_equal(bm_view_release(&held), -EIO);
-        assert_int_equal(bm_insert(c.f->root, "more", 4, "x", 1, 1), -EIO);
-        assert_int_equal(bm_addref(c.f->root, "key000", 6, NULL), -EIO);
+        /* a call makes the file longer again, to no avail */
+        int written = c.f->store->drives.drives[0].nomap ? 0 : -EIO;
+        assert_int_equal(bm_insert(c.f->root, "more", 4, "x", 1, 1), written);
+        assert_int_equal(bm_addref(c.f->root, "key000", 6, NULL), written);
         assert_int_equal(bm_delete_key(c.f->root, "key099", 6), -EIO);
         assert_true(bm_compact(c.f->store) <= 0);
         assert_int_equal(count_readable(c.f), n);
+        assert_int_equal(bm_sync(c.f->store), written == 0 ? -EIO : 0);
         assert_true(bm_close(c.f->store) < 0);
         assert_int_equal(bm_open(c.f->path, &c.f->config, &c.f->store), BM_E_DAMAGED);
         done(&c);
