@@ -99,6 +99,7 @@ static int apply_put(struct bm_store *store, const struct bm_target *t, struct b
         bm_segment_add_live(where->segment, where->length);
         atomic_fetch_add(&store->live_bytes, where->length);
         bm_index_set(&t->bucket->index, &found->place, &slot);
+        bm_watch_put(&store->watch, record);
         add_totals(t, !found->there, is_map - was_map, bytes);
         return 0;
 }

@@ -734,14 +734,18 @@ struct bm_finding {
 
 struct bm_check_args {
         void (*finding)(void *ctx, const struct bm_finding *finding);
-        void (*progress)(void *ctx, uint64_t done_bytes, uint64_t total_bytes); /* may be NULL */
+        /* May be NULL. Called every MiB or so; anything but 0 ends the check, which returns it. */
+        int (*progress)(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
         void *ctx;
 };
 
 /*
- * Verifies every checksum and invariant of an open store (best opened
- * read_only). Writes nothing. BM_E_DAMAGED if there was a finding; a negative
- * errno if something could not be read at all.
+ * Verifies every checksum and invariant of an open store. Writes nothing, and
+ * holds up nobody for longer than a look at one block of the index: others may
+ * read, write, move and remove meanwhile, and nothing that they do is taken for
+ * damage. Memory: 16 bytes for each large value, the index, and what is found.
+ * A second check waits for the first. BM_E_DAMAGED if there was a finding; a
+ * negative errno if something could not be read at all.
  */
 BM_EXPORT BM_CHECKED int bm_check(struct bm_store *store, const struct bm_check_args *args);
 

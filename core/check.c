@@ -3,15 +3,18 @@
  * Verifying a store: every key's record through the index, map after map;
  * then the records that several of them name, and the chunks of large values,
  * by what was met on the way; then every record of every segment, needed or
- * not; then the copies of superblock and manifest. Writes nothing; may run
- * beside readers and writers, whose locks it takes a block at a time.
+ * not; then the copies of superblock and manifest. Writes nothing; may run beside readers and
+ * writers, see watch.h.
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "check_private.h"
 #include "error.h"
 #include "store.h"
+
+enum { TELL_EVERY = 256 << 10 }; /* bytes between two calls of the caller's progress */
 
 void bm_check_report(struct bm_checker *c, enum bm_check_kind kind, const struct bm_check_where *w,
                      const char *fmt, ...)
@@ -35,11 +38,14 @@ void bm_check_report(struct bm_checker *c, enum bm_check_kind kind, const struct
         c->args->finding(c->args->ctx, &finding);
 }
 
-void bm_check_advance(struct bm_checker *c, uint64_t bytes)
+int bm_check_advance(struct bm_checker *c, uint64_t bytes)
 {
         c->done += bytes;
-        if (c->args->progress)
-                c->args->progress(c->args->ctx, c->done, c->total);
+        if (!c->args->progress || c->stopped || (bytes != 0 && c->done - c->told < TELL_EVERY))
+                return c->stopped;
+        c->told = c->done;
+        c->stopped = c->args->progress(c->args->ctx, c->done, c->total);
+        return c->stopped;
 }
 
 static int add_used(void *ctx, struct bm_segment *s)
@@ -50,32 +56,54 @@ static int add_used(void *ctx, struct bm_segment *s)
         return 0;
 }
 
+static void deinit(struct bm_checker *c)
+{
+        bm_id_set_deinit(&c->walked);
+        bm_id_set_deinit(&c->dropped);
+        bm_id_set_deinit(&c->strays);
+        bm_check_names_free(c);
+        free(c->chunks);
+        free(c->places);
+}
+
+/* check_lock is held, and the watch is on. */
+static int check_all(struct bm_checker *c)
+{
+        struct bm_store *store = c->store;
+        c->last = &c->first;
+        c->next_data = atomic_load(&store->next_data);
+        c->next_map = atomic_load(&store->next_map);
+        c->n_moves = atomic_load(&store->n_moves);
+        c->began = store->read_only ? UINT64_MAX : bm_log_tail(&store->log);
+        bm_drives_each(&store->drives, add_used, c);
+        pthread_mutex_lock(&store->drives.lock);
+        c->last_file_id = store->drives.highest_file_id;
+        pthread_mutex_unlock(&store->drives.lock);
+        c->total += atomic_load(&store->live_bytes);
+        if (store->found_damage)
+                bm_check_report(c, BM_CHECK_STRUCTURE, NULL,
+                                "the log ends before a place that was once durable");
+        int r = bm_check_keys(c);
+        if (r == 0)
+                r = bm_check_segments(c);
+        if (r == 0)
+                r = bm_check_superblocks(c);
+        if (r == 0)
+                r = bm_check_manifests(c);
+        return r == 0 ? bm_check_advance(c, 0) : r;
+}
+
 int bm_check(struct bm_store *store, const struct bm_check_args *args)
 {
-        struct bm_checker c = {
-                .store = store,
-                .args = args,
-                .next_data = atomic_load(&store->next_data),
-                .began = store->read_only ? UINT64_MAX : bm_log_tail(&store->log),
-                .n_moves = atomic_load(&store->n_moves),
-        };
-        c.last = &c.first;
-        bm_counts_init(&c.dropped);
+        struct bm_checker c = {.store = store, .args = args};
         bm_problem_clear();
-        bm_drives_each(&store->drives, add_used, &c);
-        c.total += atomic_load(&store->live_bytes);
-        if (store->found_damage)
-                bm_check_report(&c, BM_CHECK_STRUCTURE, NULL,
-                                "the log ends before a place that was once durable");
-        int r = bm_check_keys(&c);
-        if (r == 0) {
-                bm_check_segments(&c);
-                r = bm_check_superblocks(&c);
-        }
-        if (r == 0)
-                bm_check_manifests(&c);
-        bm_check_keys_free(&c);
-        if (r < 0)
+        pthread_mutex_lock(&store->check_lock);
+        bm_watch_begin(&store->watch);
+        int r = check_all(&c);
+        bm_watch_end(&store->watch);
+        pthread_mutex_unlock(&store->check_lock);
+        deinit(&c);
+        if (r != 0)
                 return r;
         return c.n_findings ? BM_E_DAMAGED : 0;
 }

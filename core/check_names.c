@@ -18,37 +18,39 @@
 #include "store.h"
 
 /* A record with names that were met. */
-struct named {
+struct bm_check_named {
         uint64_t record_id;
         uint32_t n_names;
         bool seen; /* the record, too */
         UT_hash_handle hh;
-        struct bm_check_where where; /* the first name met; the path is the walk's */
-        uint8_t key[];
+        struct bm_check_where where; /* the first name met */
+        char key_and_path[];
 };
 
-static struct named *find(struct bm_checker *c, uint64_t record_id)
+static struct bm_check_named *find(struct bm_checker *c, uint64_t record_id)
 {
-        struct named *n;
+        struct bm_check_named *n;
         HASH_FIND(hh, c->named, &record_id, sizeof(record_id), n);
         return n;
 }
 
 int bm_check_name(struct bm_checker *c, const struct bm_check_where *where, uint64_t record_id)
 {
-        struct named *n = find(c, record_id);
+        struct bm_check_named *n = find(c, record_id);
         if (n) {
                 n->n_names++;
                 return 0;
         }
-        n = calloc(1, sizeof(*n) + where->key_len);
+        n = calloc(1, sizeof(*n) + where->key_len + strlen(where->path) + 1);
         if (!n)
                 return -ENOMEM;
         n->record_id = record_id;
         n->n_names = 1;
         n->where = *where;
-        n->where.key = n->key;
-        memcpy(n->key, where->key, where->key_len);
+        n->where.key = n->key_and_path;
+        n->where.path = n->key_and_path + where->key_len;
+        memcpy(n->key_and_path, where->key, where->key_len);
+        strcpy(n->key_and_path + where->key_len, where->path);
         HASH_ADD(hh, c->named, record_id, sizeof(n->record_id), n);
         if (!n->hh.tbl) {
                 free(n);
@@ -57,7 +59,8 @@ int bm_check_name(struct bm_checker *c, const struct bm_check_where *where, uint
         return 0;
 }
 
-bool bm_check_moved(const struct bm_checker *c)
+/* Whether something got another key since the check began. */
+static bool moved(const struct bm_checker *c)
 {
         return atomic_load(&c->store->n_moves) != c->n_moves;
 }
@@ -65,7 +68,7 @@ bool bm_check_moved(const struct bm_checker *c)
 void bm_check_name_of(struct bm_checker *c, const void *key, size_t key_len,
                       struct bm_check_where *where)
 {
-        struct named *n = key_len == 8 ? find(c, bm_load_le64(key)) : NULL;
+        struct bm_check_named *n = key_len == 8 ? find(c, bm_load_le64(key)) : NULL;
         if (!n)
                 return;
         n->seen = true;
@@ -82,9 +85,9 @@ void bm_check_links(struct bm_checker *c, const struct bm_record *r, uint64_t ve
                 return;
         }
         bm_check_name_of(c, r->key, r->key_len, &where);
-        const struct named *n = find(c, r->record_id);
+        const struct bm_check_named *n = find(c, r->record_id);
         const uint32_t n_names = n ? n->n_names : 0;
-        if (n_names == r->links || version >= c->began || bm_check_moved(c))
+        if (n_names == r->links || version >= c->began || moved(c))
                 return;
         bm_check_report(c, BM_CHECK_STRUCTURE, &where,
                         "record %" PRIu64 " has %" PRIu32 " names, and says %" PRIu32, r->record_id,
@@ -92,13 +95,15 @@ void bm_check_links(struct bm_checker *c, const struct bm_record *r, uint64_t ve
 }
 
 /* Whether the name still leads to that record, and nothing is there. */
-static bool leads_nowhere(struct bm_checker *c, const struct named *n)
+static bool leads_nowhere(struct bm_checker *c, const struct bm_check_named *n)
 {
         struct bm_map *map = bm_maps_get(&c->store->maps, n->where.map_id);
         if (!map)
                 return false;
-        const struct bm_ref ref = {
-                .map = map, .key = n->key, .key_len = n->where.key_len, .record_id = n->record_id};
+        const struct bm_ref ref = {.map = map,
+                                   .key = n->where.key,
+                                   .key_len = n->where.key_len,
+                                   .record_id = n->record_id};
         struct bm_view view;
         bool nowhere = bm_read_ref(&ref, &view) == -EIO;
         (void)!bm_view_release(&view);
@@ -108,7 +113,7 @@ static bool leads_nowhere(struct bm_checker *c, const struct named *n)
 
 void bm_check_names_left(struct bm_checker *c)
 {
-        for (const struct named *n = c->named; n; n = n->hh.next) {
+        for (const struct bm_check_named *n = c->named; n; n = n->hh.next) {
                 if (!n->seen && leads_nowhere(c, n))
                         bm_check_report(c, BM_CHECK_STRUCTURE, &n->where,
                                         "is a name of record %" PRIu64 ", which is not there",
@@ -118,7 +123,7 @@ void bm_check_names_left(struct bm_checker *c)
 
 void bm_check_names_free(struct bm_checker *c)
 {
-        struct named *n, *next;
+        struct bm_check_named *n, *next;
         HASH_ITER(hh, c->named, n, next)
         {
                 HASH_DEL(c->named, n);

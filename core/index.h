@@ -169,8 +169,8 @@ struct bm_known_slot {
 /*
  * The slots of the block where HASH belongs (and of its chain), sorted by
  * hash, in *SLOTS (malloc'd, the caller's to free; N of them). *LAST gets the
- * last hash that the block covers (all low bits set), so that the walk goes on at
- * *LAST + 1 until it has covered the bucket. Shared.
+ * last hash that the block covers (all low bits set), also after -EIO, so that the
+ * walk goes on at *LAST + 1 until it has covered the bucket. Shared.
  */
 int bm_index_collect(struct bm_index *ix, uint64_t hash, struct bm_known_slot **slots, size_t *n,
                      uint64_t *last);

@@ -38,14 +38,15 @@ int bm_index_collect(struct bm_index *ix, uint64_t hash, struct bm_known_slot **
         struct bm_block *part = bm_index_part(ix, tag);
         unsigned depth = part ? part->depth : 0;
         unsigned below = 64 - BM_TAG_BITS - ix->skip; /* hash bits that no slot keeps */
-        int r = bm_index_touch_part(ix, part, tag);
         size_t live = 0;
+        int r;
 
-        if (r)
-                return r;
         *last = bm_index_hash(ix, tag | BM_TAG_MASK >> depth) | ((UINT64_C(1) << below) - 1);
         *slots = NULL;
         *n = 0;
+        r = bm_index_touch_part(ix, part, tag);
+        if (r)
+                return r;
         for (const struct bm_block *b = part; b; b = b->chain)
                 live += b->live;
         if (live == 0)

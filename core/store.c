@@ -167,6 +167,8 @@ static struct bm_store *store_new(const struct bm_config *config)
         bm_log_init(&store->log, &store->drives);
         bm_syncer_init(&store->syncer, &store->log,
                        config->commit_interval ? config->commit_interval : 5);
+        bm_watch_init(&store->watch);
+        pthread_mutex_init(&store->check_lock, NULL);
         pthread_mutex_init(&store->rename_lock, NULL);
         pthread_mutex_init(&store->checkpoint_lock, NULL);
         pthread_mutex_init(&store->reserve_lock, NULL);
@@ -202,6 +204,8 @@ static void store_free(struct bm_store *store)
         pthread_mutex_destroy(&store->reserve_lock);
         pthread_mutex_destroy(&store->checkpoint_lock);
         pthread_mutex_destroy(&store->rename_lock);
+        pthread_mutex_destroy(&store->check_lock);
+        bm_watch_deinit(&store->watch);
         free(store->path);
         free(store);
 }

@@ -6,9 +6,9 @@
  * makes the next log segment ahead of need; and the keeper, which compacts,
  * sweeps dropped chunks and writes checkpoints (keeper.h).
  *
- * Locks, in the order in which they may be taken: rename_lock,
+ * Locks, in the order in which they may be taken: check_lock, rename_lock,
  * checkpoint_lock, stripes (in ascending order), maps.lock, log.prepare_lock,
- * log.append_lock, reserve_lock, drives.lock, counts.lock. The syncer's lock is never held
+ * log.append_lock, reserve_lock, drives.lock, counts.lock, watch.lock. The syncer's lock is never held
  * while another is taken.
  */
 #ifndef BM_STORE_H
@@ -24,6 +24,7 @@
 #include "log.h"
 #include "map.h"
 #include "sync.h"
+#include "watch.h"
 
 enum { BM_STRIPES = 256 };
 
@@ -73,8 +74,10 @@ struct bm_store {
         struct bm_counts counts;
         struct bm_counts held; /* data ids that the sweeper spares: large.h */
         struct bm_keeper keeper;
+        struct bm_watch watch; /* for a check that runs meanwhile */
         struct bm_index_stats index_stats;
 
+        pthread_mutex_t check_lock;      /* one check at a time; before all others */
         pthread_mutex_t rename_lock;     /* at most one directory changes its parent */
         pthread_mutex_t checkpoint_lock; /* guards manifests and what compaction changes */
         struct bm_manifests manifests;
