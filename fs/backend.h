@@ -110,6 +110,7 @@ struct backend {
         int (*stats)(void *ctx, struct bm_stats *stats);
         int (*segments)(void *ctx, int (*fn)(void *fn_ctx, const struct bm_segment_info *info),
                         void *fn_ctx);
+        int (*check)(void *ctx, const struct bm_check_args *args);
 };
 
 /* The embedded map; STORE stays the caller's and must outlive BACKEND. */

@@ -171,6 +171,11 @@ static int map_segments(void *ctx, int (*fn)(void *fn_ctx, const struct bm_segme
         return bm_segments(ctx, fn, fn_ctx);
 }
 
+static int map_check(void *ctx, const struct bm_check_args *args)
+{
+        return bm_check(ctx, args);
+}
+
 void backend_map_init(struct backend *backend, struct bm_store *store)
 {
         *backend = (struct backend){
@@ -203,5 +208,6 @@ void backend_map_init(struct backend *backend, struct bm_store *store)
                 .statfs = map_statfs,
                 .stats = map_stats,
                 .segments = map_segments,
+                .check = map_check,
         };
 }

@@ -94,6 +94,9 @@ void check_report_finding(void *ctx, const struct bm_finding *finding)
         char *path = finding->key ? full_path(finding, &path_len) : NULL;
         int r;
 
+        /* or we would wait for a reader that takes no more */
+        if (report->failed || report->interrupted)
+                return;
         clear_progress(report);
         report->n_findings++;
         if (finding->key && !path)
@@ -142,7 +145,7 @@ static bool is_due(struct check_report *report)
         return true;
 }
 
-void check_report_progress(void *ctx, uint64_t done_bytes, uint64_t total_bytes)
+int check_report_progress(void *ctx, uint64_t done_bytes, uint64_t total_bytes)
 {
         struct check_report *report = ctx;
         int percent;
@@ -154,10 +157,12 @@ void check_report_progress(void *ctx, uint64_t done_bytes, uint64_t total_bytes)
                 print_progress(report, "", "\n");
         }
         percent = percent_done(report);
-        if (!report->terminal || !total_bytes || percent == report->percent)
-                return;
-        print_progress(report, "\r", "\033[K");
-        report->percent = percent;
+        if (report->terminal && total_bytes && percent != report->percent) {
+                print_progress(report, "\r", "\033[K");
+                report->percent = percent;
+        }
+        /* nobody would see the rest of the list */
+        return report->failed ? report->failed : report->interrupted ? -EINTR : 0;
 }
 
 /* The beginning and the end */

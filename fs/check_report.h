@@ -16,6 +16,8 @@ struct check_report {
         unsigned interval; /* seconds between lines of progress; 0: none */
         /* set by a signal: a line of progress now */
         volatile sig_atomic_t asked;
+        /* likewise: enough */
+        volatile sig_atomic_t interrupted;
 
         uint64_t n_findings;
         uint64_t done_bytes, total_bytes;
@@ -29,7 +31,7 @@ void check_report_init(struct check_report *report, const char *store);
 
 /* For bm_check_args, with the report as context. */
 void check_report_finding(void *ctx, const struct bm_finding *finding);
-void check_report_progress(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
+int check_report_progress(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
 
 /* RESULT is bm_check's. Prints the summary. Returns an exit code, after a message. */
 int check_report_end(struct check_report *report, int result);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* bucketmap check [--json] [--progress=SECONDS] STORE */
+/* bucketmap check [--json] [--progress=SECONDS] STORE | --online DIR */
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,13 @@
 /* Of the process, like the signal that asks it. */
 static struct check_report report;
 
+struct request {
+        const char *word;
+        bool online;
+};
+
 static const struct argp_option options[] = {
+        {"online", 'o', NULL, 0, "Check the store mounted at DIR while it is in use", 0},
         {"json", 'j', NULL, 0, "For programs: an object a line, a summary as the last", 0},
         {"progress", 'p', "SECONDS", 0, "A line of progress so often; also on SIGUSR1", 0},
         {0},
@@ -23,9 +30,13 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
         static const char *const names[] = {"STORE", NULL};
+        struct request *request = state->input;
         uint64_t seconds;
 
         switch (key) {
+        case 'o':
+                request->online = true;
+                return 0;
         case 'j':
                 report.json = true;
                 return 0;
@@ -36,7 +47,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                 report.interval = (unsigned)seconds;
                 return 0;
         default:
-                return command_arguments(key, arg, state, names, state->input);
+                return command_arguments(key, arg, state, names, &request->word);
         }
 }
 
@@ -45,13 +56,48 @@ static void on_signal(int signal)
         report.asked = 1;
 }
 
+static void on_interrupt(int signal)
+{
+        report.interrupted = 1;
+}
+
+static const struct bm_check_args args = {
+        .finding = check_report_finding,
+        .progress = check_report_progress,
+        .ctx = &report,
+};
+
+/* By the daemon, which is told when we are interrupted. */
+static int check_online(const char *path, int fd)
+{
+        const struct sigaction stop = {.sa_handler = on_interrupt};
+        int r;
+
+        sigaction(SIGINT, &stop, NULL);
+        sigaction(SIGTERM, &stop, NULL);
+        r = control_check(fd, &args);
+        signal(SIGINT, SIG_DFL);
+        signal(SIGTERM, SIG_DFL);
+        if (r == -EBUSY)
+                return command_error(path, "another check of it is running");
+        if (r == -ESRCH)
+                return command_error(path, "the daemon ended the check");
+        if (report.interrupted)
+                raise(SIGINT);
+        return check_report_end(&report, r);
+}
+
+static int fail(const char *path, int result)
+{
+        int code = command_fail(path, "cannot check", result);
+
+        if (result == BM_E_IN_USE)
+                command_hint(PROGRAM " check --online checks a mounted store");
+        return code;
+}
+
 static int check(const char *path)
 {
-        const struct bm_check_args args = {
-                .finding = check_report_finding,
-                .progress = check_report_progress,
-                .ctx = &report,
-        };
         struct bm_config config = BM_CONFIG_INIT;
         struct bm_store *store;
         int r, code;
@@ -59,7 +105,7 @@ static int check(const char *path)
         config.read_only = true;
         r = bm_open(path, &config, &store);
         if (r)
-                return command_fail(path, "cannot check", r);
+                return fail(path, r);
         code = check_report_end(&report, bm_check(store, &args));
         bm_close(store);
         return code;
@@ -70,29 +116,37 @@ int cmd_check(int argc, char **argv)
         static const struct argp argp = {
                 options,
                 parse,
-                "STORE",
-                "Verifies every checksum and invariant of a store that is not mounted. Changes "
-                "nothing. Each damaged key is named on a line of stdout, as a shell takes it.",
+                "STORE\n--online DIR",
+                "Verifies every checksum and invariant of a store: of one that is not mounted, or "
+                "with --online of one that is. Changes nothing. Each damaged key is named on a "
+                "line of stdout, as a shell takes it.",
                 NULL,
                 NULL,
                 NULL};
         const struct sigaction ask = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-        const char *word;
+        struct request request = {0};
         char *path;
         int r, code;
 
         /* before anything that takes long: whoever asks must not end us */
         sigaction(SIGUSR1, &ask, NULL);
-        command_parse(&argp, argc, argv, &word);
+        command_parse(&argp, argc, argv, &request);
         /* of a mounted store its DIR is as good a name: it is in use then */
-        r = control_open(word, &path);
+        r = control_open(request.word, &path);
         if (!path)
-                return command_error(word, "cannot open: %s", strerror(-r));
-        if (r >= 0)
-                close(r);
+                return command_error(request.word, "cannot open: %s", strerror(-r));
         report.terminal = isatty(STDERR_FILENO);
         check_report_init(&report, path);
-        code = check(path);
+        if (!request.online)
+                code = check(path);
+        else if (r == -ENOENT)
+                code = command_error(request.word, "no bucketmap store is mounted there");
+        else if (r < 0)
+                code = command_error(request.word, "cannot open: %s", strerror(-r));
+        else
+                code = check_online(path, r);
+        if (r >= 0)
+                close(r);
         free(path);
         return code;
 }

@@ -41,6 +41,13 @@ struct fs_ioc_remove;
  */
 int control_remove(int fd, struct fs_ioc_remove *remove);
 
+/*
+ * bm_check there: ARGS hears of what is found as if it ran here. What
+ * args->progress gives but 0 ends the check and is returned. -EBUSY: another
+ * is running; -ESRCH: the daemon gave it up, having heard nothing for a minute.
+ */
+int control_check(int fd, const struct bm_check_args *args);
+
 /* bm_sync there. */
 int control_sync(int fd);
 

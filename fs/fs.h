@@ -19,6 +19,7 @@
 #include "kernel_io.h"
 #include "session.h"
 
+struct fs_checker;
 struct fs_hasher;
 struct fs_requests;
 struct fs_notifier;
@@ -30,6 +31,7 @@ struct fs {
         struct fs_inodes *inodes;
         struct fs_attr_defaults defaults;
         struct fs_hasher *hasher;
+        struct fs_checker *checker;
         struct fs_requests *requests;
         struct fs_notifier *notifier;
         struct fuse_session *session;

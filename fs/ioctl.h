@@ -142,6 +142,43 @@ _Static_assert(sizeof(struct fs_ioc_segments) == 1296, "the same on every machin
 /* The segments, in the order of their file ids. */
 #define FS_IOC_SEGMENTS _IOWR(FS_IOC_MAGIC, 4, struct fs_ioc_segments)
 
+#define FS_IOC_CHECK_BYTES 16320u
+
+/* Begins a finding of a check; behind it key, path and message, none with a NUL. */
+struct fs_ioc_finding {
+        uint32_t size; /* of all, a multiple of 8 */
+        uint16_t path_len, message_len;
+        uint64_t map_id; /* as bm_finding has it */
+        uint8_t kind;    /* likewise */
+        uint8_t key_len; /* 0: no key */
+        uint8_t pad[6];
+};
+
+/* How far a check is, and what it found since the last look. */
+struct fs_ioc_check {
+        uint64_t id; /* in: which one */
+        uint64_t done_bytes, total_bytes;
+        int32_t result;   /* bm_check's, once it is finished */
+        uint8_t finished; /* nothing follows */
+        uint8_t pad[3];
+        uint32_t n_findings;
+        uint32_t len; /* bytes of FINDINGS in use */
+        uint64_t reserved;
+        uint8_t findings[FS_IOC_CHECK_BYTES];
+};
+
+_Static_assert(sizeof(struct fs_ioc_finding) == 24, "the same on every machine");
+_Static_assert(sizeof(struct fs_ioc_check) == 48 + FS_IOC_CHECK_BYTES, "the same on every machine");
+
+/* Begins a check of the mounted store and gives its id; EBUSY: there is one. */
+#define FS_IOC_CHECK_START _IOR(FS_IOC_MAGIC, 16, uint64_t)
+
+/* Looks at it. ESRCH: it was cancelled, or nobody had looked for a minute. */
+#define FS_IOC_CHECK_POLL _IOWR(FS_IOC_MAGIC, 17, struct fs_ioc_check)
+
+/* Ends the check of that id. */
+#define FS_IOC_CHECK_CANCEL _IOW(FS_IOC_MAGIC, 18, uint64_t)
+
 /* Names in a directory to be removed if the count of each is COUNT */
 struct fs_ioc_remove {
         uint64_t count;

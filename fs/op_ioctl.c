@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "fs.h"
+#include "online_check.h"
 #include "ops.h"
 #include "reply.h"
 #include "requests.h"
@@ -182,14 +183,65 @@ static void start_sync(fuse_req_t req)
                 synced(&sync->call, result);
 }
 
+static void start_check(fuse_req_t req, size_t out_size)
+{
+        uint64_t id;
+        int result = out_size < sizeof(id) ? -EINVAL : fs_checker_start(fs_of(req)->checker, &id);
+
+        if (result)
+                fs_reply(req, result);
+        else
+                fuse_reply_ioctl(req, 0, &id, sizeof(id));
+}
+
+static void poll_check(fuse_req_t req, const void *in, size_t in_size, size_t out_size)
+{
+        struct fs_ioc_check *page = NULL;
+        int result = -EINVAL;
+
+        if (in_size >= sizeof(page->id) && out_size >= sizeof(*page)) {
+                page = calloc(1, sizeof(*page));
+                result = page ? 0 : -ENOMEM;
+        }
+        if (!result) {
+                memcpy(&page->id, in, sizeof(page->id));
+                result = fs_checker_poll(fs_of(req)->checker, page);
+        }
+        if (result)
+                fs_reply(req, result);
+        else
+                fuse_reply_ioctl(req, 0, page, sizeof(*page));
+        free(page);
+}
+
+static void cancel_check(fuse_req_t req, const void *in, size_t in_size)
+{
+        uint64_t id = 0;
+        int result = -EINVAL;
+
+        if (in_size >= sizeof(id)) {
+                memcpy(&id, in, sizeof(id));
+                result = fs_checker_cancel(fs_of(req)->checker, id);
+        }
+        if (result)
+                fs_reply(req, result);
+        else
+                fuse_reply_ioctl(req, 0, NULL, 0);
+}
+
+static bool is_of_root(unsigned cmd)
+{
+        return cmd == FS_IOC_INFO || cmd == FS_IOC_SYNC || cmd == FS_IOC_REQUESTS ||
+               cmd == FS_IOC_SEGMENTS || cmd == FS_IOC_CHECK_START || cmd == FS_IOC_CHECK_POLL ||
+               cmd == FS_IOC_CHECK_CANCEL;
+}
+
 void fs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi,
                  unsigned flags, const void *in, size_t in_size, size_t out_size)
 {
         uid_t caller = fuse_req_ctx(req)->uid;
-        bool of_root = cmd == FS_IOC_INFO || cmd == FS_IOC_SYNC || cmd == FS_IOC_REQUESTS ||
-                       cmd == FS_IOC_SEGMENTS;
 
-        if (cmd != FS_IOC_REMOVE && cmd != FS_IOC_PUT && (ino != FS_ROOT_ID || !of_root))
+        if (cmd != FS_IOC_REMOVE && cmd != FS_IOC_PUT && (ino != FS_ROOT_ID || !is_of_root(cmd)))
                 fs_reply(req, -ENOTTY);
         else if (caller != 0 && caller != fs_of(req)->owner)
                 fs_reply(req, -EPERM);
@@ -199,6 +251,12 @@ void fs_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct
                 reply_requests(req, out_size);
         else if (cmd == FS_IOC_SEGMENTS)
                 reply_segments(req, in, in_size, out_size);
+        else if (cmd == FS_IOC_CHECK_START)
+                start_check(req, out_size);
+        else if (cmd == FS_IOC_CHECK_POLL)
+                poll_check(req, in, in_size, out_size);
+        else if (cmd == FS_IOC_CHECK_CANCEL)
+                cancel_check(req, in, in_size);
         else if (cmd == FS_IOC_REMOVE)
                 fs_ioctl_remove(req, ino, in, in_size, out_size);
         else if (cmd == FS_IOC_PUT)

@@ -26,6 +26,7 @@
 #include "fs.h"
 #include "mountinfo.h"
 #include "notifier.h"
+#include "online_check.h"
 #include "ops.h"
 #include "requests.h"
 
@@ -153,6 +154,8 @@ static int init_fs(struct fs_session *session, const struct fs_options *options,
                 result = fs_inodes_new(&fs->backend, &fs->inodes);
         if (!result)
                 result = fs_hasher_new(fs, &fs->hasher);
+        if (!result)
+                result = fs_checker_new(&fs->backend, &fs->checker);
         if (!result)
                 result = fs_requests_new(&fs->requests);
         return result;
@@ -299,6 +302,7 @@ int fs_session_run(struct fs_session *session, void (*ready)(void *ctx), void *c
         pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
         fs_answers_wait(&session->fs);
         session->fs.hasher = fs_hasher_free(session->fs.hasher);
+        session->fs.checker = fs_checker_free(session->fs.checker);
         sigaction(WAKE_SIGNAL, &old, NULL);
         return result;
 }
@@ -381,6 +385,7 @@ struct fs_session *fs_session_free(struct fs_session *session)
                 return NULL;
         session->fs.notifier = fs_notifier_free(session->fs.notifier);
         session->fs.hasher = fs_hasher_free(session->fs.hasher);
+        session->fs.checker = fs_checker_free(session->fs.checker);
         /* what is mounted at the directory by now may not be ours: the
          * connection is closed, the directory left alone */
         if (session->fuse)
