@@ -8,8 +8,8 @@
  *
  * Locks, in the order in which they may be taken: check_lock, rename_lock,
  * checkpoint_lock, stripes (in ascending order), maps.lock, log.prepare_lock,
- * log.append_lock, reserve_lock, drives.lock, counts.lock, watch.lock. The syncer's lock is never held
- * while another is taken.
+ * log.append_lock, reserve_lock, drives.lock, counts.lock, watch.lock. The syncer's lock is never
+ * held while another is taken.
  */
 #ifndef BM_STORE_H
 #define BM_STORE_H
