@@ -76,12 +76,17 @@ class Load:
         place.pin(cpus)
         self.dir = os.path.join(place.root, f"load{next(Load.numbers)}")
         os.mkdir(self.dir)
-        self.process = subprocess.Popen(
-            [frame.built("tests", "bench", "mount", "load"), place.root, self.dir, str(clients),
-             str(files), str(size)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, cpus))
+        self.command = [frame.built("tests", "bench", "mount", "load"), place.root, self.dir,
+                        str(clients), str(files), str(size)]
+        self.cpus = cpus
         self.place = place
+        self.reopen()
+
+    def reopen(self):
+        """Goes on where a closed one left its files."""
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True,
+                                        preexec_fn=lambda: os.sched_setaffinity(0, self.cpus))
 
     def run(self, phase):
         """Microseconds and requests an operation; requests are None where nobody tells."""

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The phases stand in the order in which they are meant to be run: each works
- * on what the one before left.
+ * on what the one before left; unlink-half leaves nothing to do for unlink.
  */
 #include "phases.h"
 
@@ -202,6 +202,16 @@ static int unlink_file(struct client *client, size_t i)
         return unlinkat(client->dir, name_of(name, 'f', i), 0);
 }
 
+static size_t every_other(const struct client *client)
+{
+        return client->n_files / 2;
+}
+
+static int unlink_every_other(struct client *client, size_t i)
+{
+        return unlink_file(client, 2 * i);
+}
+
 static int create_durable(struct client *client, size_t i)
 {
         char name[NAME_BYTES];
@@ -288,6 +298,7 @@ static const struct phase phases[] = {
         {"replace", each_file, NULL, replace_file},
         {"miss", each_file, NULL, miss_file},
         {"list", each_file, NULL, list_file},
+        {"unlink-half", every_other, NULL, unlink_every_other},
         {"unlink", each_file, NULL, unlink_file},
         {"create-fsync", some_files, NULL, create_durable},
         {"unlink-fsync", some_files, NULL, unlink_durable},
