@@ -2,7 +2,7 @@
 /*
  * libarchive wants all of a sparse file, holes included, and leaves the holes
  * out itself: they are handed over as a mapping of zeros that takes no memory.
- * Where the holes are is found by reading, in a pass of its own.
+ * The parts between them are asked for beforehand, since they stand in the header.
  */
 #include "archive_out.h"
 
@@ -20,7 +20,6 @@
 
 #define BUFFER_BYTES (1u << 20)
 #define BLOCK_BYTES  (128u << 10) /* of the archive, at once */
-#define HOLE_BYTES   (32u << 10)  /* smaller runs of zeros are data: the store's chunks */
 #define ZEROS_BYTES  (UINT64_C(1) << 30)
 /* The list of a file's parts is kept in memory: what is behind the last counts
  * as data. */
@@ -95,11 +94,6 @@ const char *archive_out_problem(struct archive_out *out)
         return problem ? problem : "cannot write";
 }
 
-static bool is_zero(const char *bytes, size_t len)
-{
-        return len == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0);
-}
-
 static void add_part(struct archive_out *out, uint64_t offset, uint64_t len)
 {
         struct part *last = out->n_parts ? &out->parts[out->n_parts - 1] : NULL;
@@ -115,27 +109,24 @@ static bool is_sparse(const struct tree_entry *entry)
         return entry->allocated < entry->size;
 }
 
-/* Finds the parts; what cannot be read is data, to fail when it is written. */
-static void find_parts(struct archive_out *out, const struct tree_entry *entry, tree_read_fn read,
-                       void *ctx)
+/* Finds the parts; what cannot be looked at is data, to fail when it is written. */
+static void find_parts(struct archive_out *out, const struct tree_entry *entry,
+                       const struct tree_value *value)
 {
-        uint64_t offset = 0;
+        uint64_t offset = 0, from, to;
 
         out->n_parts = 0;
         while (is_sparse(entry) && offset < entry->size) {
-                size_t done = 0;
+                int result = value->find(value->ctx, offset, &from, &to);
 
-                if (read(ctx, offset, out->buffer, BUFFER_BYTES, &done) || done == 0)
+                if (result == -ENXIO || (!result && from >= entry->size))
+                        return;
+                if (result || from < offset || to <= from)
                         break;
-                if (done > entry->size - offset)
-                        done = (size_t)(entry->size - offset);
-                for (size_t i = 0; i < done; i += HOLE_BYTES) {
-                        size_t len = done - i < HOLE_BYTES ? done - i : HOLE_BYTES;
-
-                        if (!is_zero(out->buffer + i, len))
-                                add_part(out, offset + i, len);
-                }
-                offset += done;
+                if (to > entry->size)
+                        to = entry->size;
+                add_part(out, from, to - from);
+                offset = to;
         }
         if (offset < entry->size)
                 add_part(out, offset, entry->size - offset);
@@ -228,7 +219,7 @@ static int write_zeros(struct archive_out *out, uint64_t len)
 }
 
 static int write_part(struct archive_out *out, const struct tree_entry *entry,
-                      const struct part *part, tree_read_fn read, void *ctx)
+                      const struct part *part, const struct tree_value *value)
 {
         uint64_t offset = part->offset, end = part->offset + part->len;
         int result = 0;
@@ -236,7 +227,7 @@ static int write_part(struct archive_out *out, const struct tree_entry *entry,
         while (offset < end && !result) {
                 size_t want = end - offset < BUFFER_BYTES ? (size_t)(end - offset) : BUFFER_BYTES;
                 size_t done = 0;
-                int failed = read(ctx, offset, out->buffer, want, &done);
+                int failed = value->read(value->ctx, offset, out->buffer, want, &done);
 
                 if (failed || done == 0) {
                         out->failed(out->failed_ctx, entry->path,
@@ -249,8 +240,8 @@ static int write_part(struct archive_out *out, const struct tree_entry *entry,
         return result;
 }
 
-static int write_value(struct archive_out *out, const struct tree_entry *entry, tree_read_fn read,
-                       void *ctx)
+static int write_value(struct archive_out *out, const struct tree_entry *entry,
+                       const struct tree_value *value)
 {
         uint64_t offset = 0;
         int result = 0;
@@ -258,7 +249,7 @@ static int write_value(struct archive_out *out, const struct tree_entry *entry, 
         for (size_t i = 0; i < out->n_parts && !result; i++) {
                 result = write_zeros(out, out->parts[i].offset - offset);
                 if (!result)
-                        result = write_part(out, entry, &out->parts[i], read, ctx);
+                        result = write_part(out, entry, &out->parts[i], value);
                 offset = out->parts[i].offset + out->parts[i].len;
         }
         return result ? result : write_zeros(out, entry->size - offset);
@@ -274,16 +265,16 @@ static int archive_result(struct archive_out *out, int status)
         return error > 0 ? -error : -EIO;
 }
 
-int archive_out_add(struct archive_out *out, const struct tree_entry *entry, tree_read_fn read,
-                    void *ctx, uint64_t *n_bytes)
+int archive_out_add(struct archive_out *out, const struct tree_entry *entry,
+                    const struct tree_value *value, uint64_t *n_bytes)
 {
-        bool has_value = S_ISREG(entry->attr.mode);
+        bool has_value = value && S_ISREG(entry->attr.mode);
         int status, result;
 
         *n_bytes = 0;
         out->n_parts = 0;
         if (has_value)
-                find_parts(out, entry, read, ctx);
+                find_parts(out, entry, value);
         result = fill_entry(out, entry);
         if (result)
                 return result;
@@ -294,7 +285,7 @@ int archive_out_add(struct archive_out *out, const struct tree_entry *entry, tre
         }
         result = archive_result(out, status);
         if (!result && has_value && entry->size)
-                result = write_value(out, entry, read, ctx);
+                result = write_value(out, entry, value);
         if (!result)
                 result = archive_result(out, archive_write_finish_entry(out->archive));
         for (size_t i = 0; i < out->n_parts; i++)

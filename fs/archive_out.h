@@ -11,12 +11,12 @@ struct archive_out;
 int archive_out_new(int fd, tree_failed_fn failed, void *failed_ctx, struct archive_out **outp);
 
 /*
- * Writes ENTRY, whose value READ gives. A value that cannot be read to its end is
+ * Writes ENTRY, with VALUE (NULL: it has none). A value that cannot be read to its end is
  * reported, and zeros stand for the rest. 0, or a negative errno after which
  * nothing more can be written; *N_BYTES gets how much of a value was written.
  */
-int archive_out_add(struct archive_out *out, const struct tree_entry *entry, tree_read_fn read,
-                    void *ctx, uint64_t *n_bytes);
+int archive_out_add(struct archive_out *out, const struct tree_entry *entry,
+                    const struct tree_value *value, uint64_t *n_bytes);
 
 /* Ends the archive. 0 or a negative errno. */
 int archive_out_finish(struct archive_out *out);

@@ -75,6 +75,14 @@ struct backend {
                      size_t *done, struct backend_call *call);
         int (*truncate)(void *ctx, const struct bm_ref *ref, uint64_t size, bm_meta_fn fn,
                         void *fn_ctx, struct backend_call *call);
+        /* Holes; SEEK finds data, or else a hole. FLAGS: BM_ALLOCATE_... */
+        int (*seek)(void *ctx, const struct bm_ref *ref, uint64_t offset, bool data,
+                    uint64_t *found, struct backend_call *call);
+        int (*punch)(void *ctx, const struct bm_ref *ref, uint64_t offset, uint64_t len,
+                     bm_meta_fn fn, void *fn_ctx, struct backend_call *call);
+        int (*allocate)(void *ctx, const struct bm_ref *ref, uint64_t offset, uint64_t len,
+                        unsigned flags, bm_meta_fn fn, void *fn_ctx, uint64_t *done,
+                        struct backend_call *call);
         int (*set_meta)(void *ctx, const struct bm_ref *ref, bm_meta_fn fn, void *fn_ctx,
                         struct backend_call *call);
         int (*addref)(void *ctx, const struct bm_ref *ref, int64_t delta,

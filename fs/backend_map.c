@@ -68,6 +68,25 @@ static int map_truncate(void *ctx, const struct bm_ref *ref, uint64_t size, bm_m
         return bm_truncate(ref, size, fn, fn_ctx);
 }
 
+static int map_seek(void *ctx, const struct bm_ref *ref, uint64_t offset, bool data,
+                    uint64_t *found, struct backend_call *call)
+{
+        return data ? bm_seek_data(ref, offset, found) : bm_seek_hole(ref, offset, found);
+}
+
+static int map_punch(void *ctx, const struct bm_ref *ref, uint64_t offset, uint64_t len,
+                     bm_meta_fn fn, void *fn_ctx, struct backend_call *call)
+{
+        return bm_punch(ref, offset, len, fn, fn_ctx);
+}
+
+static int map_allocate(void *ctx, const struct bm_ref *ref, uint64_t offset, uint64_t len,
+                        unsigned flags, bm_meta_fn fn, void *fn_ctx, uint64_t *done,
+                        struct backend_call *call)
+{
+        return bm_allocate(ref, offset, len, flags, fn, fn_ctx, done);
+}
+
 static int map_set_meta(void *ctx, const struct bm_ref *ref, bm_meta_fn fn, void *fn_ctx,
                         struct backend_call *call)
 {
@@ -191,6 +210,9 @@ void backend_map_init(struct backend *backend, struct bm_store *store)
                 .update = map_update,
                 .write = map_write,
                 .truncate = map_truncate,
+                .seek = map_seek,
+                .punch = map_punch,
+                .allocate = map_allocate,
                 .set_meta = map_set_meta,
                 .addref = map_addref,
                 .set_count = map_set_count,

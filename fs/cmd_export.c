@@ -59,11 +59,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         }
 }
 
-static int add(void *ctx, const struct tree_entry *entry, tree_read_fn read, void *read_ctx)
+static int add(void *ctx, const struct tree_entry *entry, const struct tree_value *value)
 {
         struct request *request = ctx;
         uint64_t n_bytes;
-        int result = archive_out_add(request->out, entry, read, read_ctx, &n_bytes);
+        int result = archive_out_add(request->out, entry, value, &n_bytes);
 
         transfer_step(&request->transfer, 1, n_bytes);
         return result;

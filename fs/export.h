@@ -9,7 +9,8 @@
 struct export
 {
         /* Takes an entry; READ gives its value. Anything but 0 ends the walk. */
-        int (*entry)(void *ctx, const struct tree_entry *entry, tree_read_fn read, void *read_ctx);
+        /* VALUE is NULL for what has none */
+        int (*entry)(void *ctx, const struct tree_entry *entry, const struct tree_value *value);
         tree_failed_fn failed;
         void *ctx;               /* of both */
         const char *const *keys; /* NULL at the end; none: the root with all below it */

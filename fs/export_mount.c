@@ -63,6 +63,21 @@ static int read_value(void *ctx, uint64_t offset, void *buf, size_t len, size_t 
         return 0;
 }
 
+static int find_data(void *ctx, uint64_t offset, uint64_t *from, uint64_t *to)
+{
+        int fd = *(int *)ctx;
+        off_t start = lseek(fd, (off_t)offset, SEEK_DATA), end;
+
+        if (start < 0)
+                return -errno;
+        end = lseek(fd, start, SEEK_HOLE);
+        if (end < 0)
+                return -errno;
+        *from = (uint64_t)start;
+        *to = (uint64_t)end;
+        return 0;
+}
+
 static int take_count(struct walk *walk, int fd, struct tree_entry *entry)
 {
         struct fs_count_change count;
@@ -129,7 +144,7 @@ static int give_link(struct walk *walk, int dir, const char *name, struct tree_e
         }
         target[len] = '\0';
         entry->target = target;
-        return walk->export->entry(walk->export->ctx, entry, NULL, NULL);
+        return walk->export->entry(walk->export->ctx, entry, NULL);
 }
 
 /* FD becomes the walk's. */
@@ -166,7 +181,9 @@ static int give_open(struct walk *walk, int fd, struct tree_entry *entry)
                 close(fd);
                 return 0;
         }
-        result = walk->export->entry(walk->export->ctx, entry, read_value, &fd);
+        result = walk->export->entry(
+                walk->export->ctx, entry,
+                &(struct tree_value){.read = read_value, .find = find_data, .ctx = &fd});
         if (!result && S_ISDIR(entry->attr.mode))
                 return descend(walk, fd);
         close(fd);

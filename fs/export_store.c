@@ -39,6 +39,13 @@ static int read_value(void *ctx, uint64_t offset, void *buf, size_t len, size_t 
         return bm_read_at(ctx, offset, buf, len, done);
 }
 
+static int find_data(void *ctx, uint64_t offset, uint64_t *from, uint64_t *to)
+{
+        int result = bm_seek_data(ctx, offset, from);
+
+        return result ? result : bm_seek_hole(ctx, *from, to);
+}
+
 /* As stat shows it: what came and went in the map counts. */
 static void apply_map_time(struct fs_attr *attr, struct bm_map *map)
 {
@@ -90,7 +97,7 @@ static int give_link(const struct walk *walk, const struct bm_view *view, struct
                 return 0;
         }
         entry->target = target;
-        result = walk->export->entry(walk->export->ctx, entry, NULL, NULL);
+        result = walk->export->entry(walk->export->ctx, entry, NULL);
         free(target);
         return result;
 }
@@ -134,7 +141,7 @@ static int give_map(struct walk *walk, const struct bm_view *view, struct tree_e
                 return 0;
         }
         apply_map_time(&entry->attr, map);
-        result = walk->export->entry(walk->export->ctx, entry, NULL, NULL);
+        result = walk->export->entry(walk->export->ctx, entry, NULL);
         if (result)
                 bm_map_close(map);
         else
@@ -146,6 +153,7 @@ static int give_map(struct walk *walk, const struct bm_view *view, struct tree_e
 static int give(struct walk *walk, const struct bm_ref *ref, const struct bm_view *view)
 {
         struct tree_entry entry = {0};
+        struct tree_value value;
         int result = fill(walk, view, &entry);
 
         if (result) {
@@ -156,7 +164,8 @@ static int give(struct walk *walk, const struct bm_ref *ref, const struct bm_vie
                 return give_map(walk, view, &entry);
         if (S_ISLNK(entry.attr.mode))
                 return give_link(walk, view, &entry);
-        result = walk->export->entry(walk->export->ctx, &entry, read_value, (void *)ref);
+        value = (struct tree_value){.read = read_value, .find = find_data, .ctx = (void *)ref};
+        result = walk->export->entry(walk->export->ctx, &entry, &value);
         if (!result && bm_view_intact(view)) /* its attributes came from there until now */
                 failed(walk, -EIO);
         return result;

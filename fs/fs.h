@@ -19,8 +19,8 @@
 #include "kernel_io.h"
 #include "session.h"
 
+struct fs_chores;
 struct fs_checker;
-struct fs_hasher;
 struct fs_requests;
 struct fs_notifier;
 
@@ -30,7 +30,7 @@ struct fs {
         struct backend backend;
         struct fs_inodes *inodes;
         struct fs_attr_defaults defaults;
-        struct fs_hasher *hasher;
+        struct fs_chores *chores;
         struct fs_checker *checker;
         struct fs_requests *requests;
         struct fs_notifier *notifier;

@@ -7,6 +7,7 @@
 #include "fs.h"
 #include "ops.h"
 #include "reply.h"
+#include "stamp.h"
 
 /* Reading */
 
@@ -88,29 +89,10 @@ void fs_op_readlink(fuse_req_t req, fuse_ino_t ino)
 /* Writing */
 
 struct write {
-        struct fs *fs;
         struct backend_write what;
         size_t done;
-        int64_t now;
-        bool kill;   /* asked to clear set-id bits */
-        bool killed; /* there were some */
+        struct fs_stamp stamp;
 };
-
-static int stamp(void *ctx, const struct bm_view *now, void *meta, size_t *meta_len)
-{
-        struct write *w = ctx;
-        struct fs_attr attr;
-        int result = fs_attr_of_view(now, &w->fs->defaults, &attr);
-
-        if (result)
-                return result;
-        attr.mtime = attr.ctime = w->now;
-        if (w->kill && fs_attr_killed_mode(attr.mode) != attr.mode) {
-                attr.mode = fs_attr_killed_mode(attr.mode);
-                w->killed = true;
-        }
-        return fs_attr_replace(&attr, meta, meta_len);
-}
 
 static int write_record(struct fs *fs, const struct fs_place *place, void *ctx)
 {
@@ -124,7 +106,7 @@ void fs_op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size,
 {
         struct fs *fs = fs_of(req);
         struct fs_inode *inode = fs_inode_get(fs->inodes, ino);
-        struct write w = {.fs = fs, .now = fs_time_now(), .kill = fs_write_kills(req)};
+        struct write w = {.stamp = fs_stamp_now(fs, fs_write_kills(req))};
         int result = -ESTALE;
 
         if (offset < 0 || (uint64_t)offset >= BM_VALUE_MAX) {
@@ -136,13 +118,13 @@ void fs_op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size,
                 w.what = (struct backend_write){.offset = (uint64_t)offset,
                                                 .bytes = bytes,
                                                 .len = size,
-                                                .meta_fn = stamp,
-                                                .meta_ctx = &w};
+                                                .meta_fn = fs_stamp,
+                                                .meta_ctx = &w.stamp};
                 result = fs_on_inode(fs, inode, write_record, &w);
                 fs_inode_written(inode);
         }
         /* the kernel thinks it knows the mode; this takes none of its locks */
-        if (w.killed)
+        if (w.stamp.killed)
                 fuse_lowlevel_notify_inval_inode(fs->session, ino, -1, 0);
         if (result && !w.done)
                 fs_reply(req, result);

@@ -110,7 +110,7 @@ static void get_hash(fuse_req_t req, struct fs_inode *inode, size_t size)
         }
         if (view.large) {
                 bm_view_release(&view);
-                fs_hasher_start(fs->hasher, req, inode, size);
+                fs_hash_start(fs, req, inode, size);
                 return;
         }
         hash = XXH3_64bits(view.size ? view.value : "", view.size);

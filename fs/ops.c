@@ -41,4 +41,7 @@ const struct fuse_lowlevel_ops fs_ops = {
         .removexattr = fs_op_removexattr,
         .ioctl = fs_op_ioctl,
         .readdirplus = fs_op_readdirplus,
+        .fallocate = fs_op_fallocate,
+        .copy_file_range = fs_op_copy_file_range,
+        .lseek = fs_op_lseek,
 };

@@ -31,6 +31,17 @@ void fs_op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size,
 void fs_op_readlink(fuse_req_t req, fuse_ino_t ino);
 void fs_op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
 
+/* op_space.c */
+void fs_op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
+                 struct fuse_file_info *fi);
+void fs_op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t len,
+                     struct fuse_file_info *fi);
+
+/* op_copy.c */
+void fs_op_copy_file_range(fuse_req_t req, fuse_ino_t from, off_t from_offset,
+                           struct fuse_file_info *from_fi, fuse_ino_t to, off_t to_offset,
+                           struct fuse_file_info *to_fi, size_t len, int flags);
+
 /* op_dir.c */
 void fs_op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                    struct fuse_file_info *fi);

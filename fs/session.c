@@ -4,8 +4,8 @@
  *
  * Threads: run's caller and one more take requests (with single_threaded the
  * caller alone); each handles one at a time, to its answer. fsync is answered
- * by a thread of the store's, the hash of a large file by one of the
- * hasher's, what the kernel has to hear of by the notifier's. One more waits for the mount to
+ * by a thread of the store's, what takes long (chores.h) by one of its
+ * own, what the kernel has to hear of by the notifier's. One more waits for the mount to
  * answer and ends.
  */
 #include "session.h"
@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "content_hash.h"
+#include "chores.h"
 #include "fs.h"
 #include "mountinfo.h"
 #include "notifier.h"
@@ -153,7 +153,7 @@ static int init_fs(struct fs_session *session, const struct fs_options *options,
         if (!result)
                 result = fs_inodes_new(&fs->backend, &fs->inodes);
         if (!result)
-                result = fs_hasher_new(fs, &fs->hasher);
+                result = fs_chores_new(fs, &fs->chores);
         if (!result)
                 result = fs_checker_new(&fs->backend, &fs->checker);
         if (!result)
@@ -301,7 +301,7 @@ int fs_session_run(struct fs_session *session, void (*ready)(void *ctx), void *c
         fs_notifier_stop(session->fs.notifier);
         pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
         fs_answers_wait(&session->fs);
-        session->fs.hasher = fs_hasher_free(session->fs.hasher);
+        session->fs.chores = fs_chores_free(session->fs.chores);
         session->fs.checker = fs_checker_free(session->fs.checker);
         sigaction(WAKE_SIGNAL, &old, NULL);
         return result;
@@ -384,7 +384,7 @@ struct fs_session *fs_session_free(struct fs_session *session)
         if (!session)
                 return NULL;
         session->fs.notifier = fs_notifier_free(session->fs.notifier);
-        session->fs.hasher = fs_hasher_free(session->fs.hasher);
+        session->fs.chores = fs_chores_free(session->fs.chores);
         session->fs.checker = fs_checker_free(session->fs.checker);
         /* what is mounted at the directory by now may not be ours: the
          * connection is closed, the directory left alone */

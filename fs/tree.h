@@ -21,8 +21,14 @@ struct tree_entry {
         uint64_t allocated; /* of that; less than the size if there are holes */
 };
 
-/* Reads up to LEN bytes at OFFSET of the entry's value; fewer only at its end. 0 or an error. */
-typedef int (*tree_read_fn)(void *ctx, uint64_t offset, void *buf, size_t len, size_t *done);
+/* The value of an entry that has one. */
+struct tree_value {
+        /* Reads up to LEN bytes at OFFSET; fewer only at the end. 0 or an error. */
+        int (*read)(void *ctx, uint64_t offset, void *buf, size_t len, size_t *done);
+        /* The next part from OFFSET on that is no hole. 0; -ENXIO: none; another error. */
+        int (*find)(void *ctx, uint64_t offset, uint64_t *from, uint64_t *to);
+        void *ctx;
+};
 
 /* Why an entry could not be handled; the work goes on. */
 typedef void (*tree_failed_fn)(void *ctx, const char *path, const char *reason);

@@ -371,3 +371,22 @@ END
         run_import "$MNT"
         assert_equal "$(stat -c %u "$MNT/a")" "$(id -u)"
 }
+
+@test "a terabyte of hole: only what is there is read, mounted and not" {
+        mount_store
+        truncate -s 1T "$MNT/giant"
+        printf middle | dd of="$MNT/giant" bs=1 seek=500000000000 conv=notrunc status=none
+        run_cmd sh -c '"$1" export "$2" giant >mounted.tar' - "$BUCKETMAP" "$MNT"
+        umount_store
+        run_cmd sh -c '"$1" export "$2" giant >closed.tar' - "$BUCKETMAP" "$STORE"
+        for archive in mounted closed; do
+                [ "$(stat -c %s "$archive.tar")" -lt 100000 ]
+                run_bm create "$SCRATCH/$archive"
+                run_cmd sh -c '"$1" import "$2" <"$3"' - "$BUCKETMAP" "$SCRATCH/$archive" "$archive.tar"
+                STORE=$SCRATCH/$archive mount_store
+                assert_equal "$(stat -c '%s' "$MNT/giant")" 1099511627776
+                run_cmd dd if="$MNT/giant" bs=1 skip=500000000000 count=6 status=none
+                assert_output middle
+                run_bm umount "$MNT"
+        done
+}
