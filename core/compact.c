@@ -21,7 +21,6 @@ enum {
 struct compaction {
         struct bm_store *store;
         struct bm_segment *victim;
-        uint64_t version; /* that copies get: the log's tail, so they win over what they copy */
         bool cannot_tell; /* what a record of the victim is about cannot be read */
 };
 
@@ -114,7 +113,9 @@ static int move_slot(struct compaction *c, struct bm_target *t, struct bm_place 
 {
         struct bm_store *store = c->store;
         struct bm_location where;
-        copy->version = c->version;
+        /* The log's tail: above all that was logged of this record, its present
+         * count too, and not above what will be, for its bucket is locked. */
+        copy->version = bm_log_tail(&store->log);
         if (copy->type != BM_REC_CHUNK)
                 copy->count = slot->count == BM_SLOT_COUNT_OVERFLOW
                                       ? bm_counts_get(&store->counts, copy->record_id)
@@ -303,8 +304,7 @@ static void give_up(struct compaction *c, uint64_t at, int result)
 /* checkpoint_lock is held. */
 static int compact_segment(struct bm_store *store, struct bm_segment *victim)
 {
-        struct compaction c = {
-                .store = store, .victim = victim, .version = bm_log_tail(&store->log)};
+        struct compaction c = {.store = store, .victim = victim};
         uint64_t used = atomic_load(&victim->used);
         for (uint64_t at = BM_SEGMENT_HEADER; at < used;) {
                 struct bm_record record;

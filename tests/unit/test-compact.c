@@ -273,6 +273,50 @@ static void damage_stops_nothing_else(void **state)
         assert_text(f, "new", "value");
 }
 
+/* The count of a record changes while its segment is being compacted: its copy
+ * has the new one, and must not claim to be older than that. */
+static struct {
+        struct fixture *f;
+        bool armed;
+        uint64_t tail;
+} meanwhile;
+
+static int count_as_room_is_made(const struct bm_io *io, int fd, uint64_t offset, uint64_t len)
+{
+        const struct bm_ref ref = {.map = meanwhile.f->root, .key = "key7", .key_len = 4};
+        if (meanwhile.armed) {
+                meanwhile.armed = false;
+                assert_int_equal(bm_count_set(&ref, 77), 0);
+                meanwhile.tail = bm_log_tail(&meanwhile.f->store->log);
+        }
+        return fault_allocate(io, fd, offset, len);
+}
+
+static void a_copy_is_as_new_as_its_count(void **state)
+{
+        struct fixture *f = *state;
+        struct bm_record record;
+        struct bm_entry entry;
+        bool done;
+        fill(f, 0, KEYS, 'a');
+        empty(f, 10, KEYS, 1);
+        assert_int_equal(bm_find_entry(f->root, "key7", 4, &entry), 0);
+        uint32_t before = entry.file_id;
+        meanwhile.f = f;
+        meanwhile.armed = true;
+        f->io.ops.allocate = count_as_room_is_made;
+        do
+                assert_int_equal(bm_compact_one(f->store, 50, &done), 0);
+        while (done && meanwhile.armed);
+        assert_false(meanwhile.armed);
+        assert_int_equal(bm_find_entry(f->root, "key7", 4, &entry), 0);
+        assert_int_not_equal(entry.file_id, before);
+        const struct bm_segment *s = bm_drives_segment(&f->store->drives, entry.file_id);
+        assert_int_equal(bm_segment_record(s, entry.offset, &record), 0);
+        assert_int_equal(record.count, 77);
+        assert_true(record.version >= meanwhile.tail);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -284,6 +328,7 @@ int main(void)
                 test_in_store(deleting_all_leaves_next_to_nothing),
                 test_in_store(counts_are_moved_with_their_records),
                 test_in_store(damage_stops_nothing_else),
+                test_in_store(a_copy_is_as_new_as_its_count),
         };
         return cmocka_run_group_tests_name("compact", tests, NULL, NULL);
 }
