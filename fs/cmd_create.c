@@ -69,15 +69,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 /* The root's mode and owner are the creator's, not those of whoever mounts it first. */
-static int create(const char *path, const struct bm_config *config)
+static int own(const char *path)
 {
         struct bm_config as_stored = BM_CONFIG_INIT;
         struct bm_store *store;
-        bool created;
-        int r = create_store(path, config, false, &created), closed;
+        int r, closed;
 
-        if (r)
-                return r;
         as_stored.no_background = true;
         r = bm_open(path, &as_stored, &store);
         if (r)
@@ -85,6 +82,17 @@ static int create(const char *path, const struct bm_config *config)
         r = fs_init_root(store);
         closed = bm_close(store);
         return r ? r : closed;
+}
+
+static int create(const char *path, const struct bm_config *config)
+{
+        bool created;
+        int r = create_store(path, config, false, &created);
+
+        if (r)
+                return command_fail(path, "cannot create", r);
+        r = own(path);
+        return r ? command_fail(path, "created, but cannot be used", r) : COMMAND_FINE;
 }
 
 int cmd_create(int argc, char **argv)
@@ -109,9 +117,8 @@ int cmd_create(int argc, char **argv)
         if (r)
                 return command_error(request.store, "cannot create: %s", strerror(-r));
         code = drive_list_resolve(&request.drives, path);
-        r = code ? 0 : create(path, &request.config);
-        if (r)
-                code = command_fail(path, "cannot create", r);
+        if (!code)
+                code = create(path, &request.config);
         drive_list_deinit(&request.drives);
         free(path);
         return code;

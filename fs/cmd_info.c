@@ -229,7 +229,7 @@ static int print_mounted(const struct request *request, const char *store, int f
         if (!r)
                 r = control_stats(fd, &stats);
         if (r)
-                return command_error(request->word, "the daemon does not tell: %s", strerror(-r));
+                return control_fail(request->word, store, "cannot ask the daemon", r);
         code = print(request, store, daemon, &stats);
         if (!code && request->map)
                 code = print_map(request, store, NULL, fd);

@@ -78,7 +78,7 @@ static int complain(const struct request *request, const char *file, int error)
                 command_error(name ? name : file, "not in a mounted store");
         else if (error == EPERM)
                 command_error(name ? name : file,
-                              "only root and the owner of the mount may remove by count");
+                              "cannot remove: only root and the owner of the mount may, by count");
         else
                 command_error(name ? name : file, "cannot remove: %s", strerror(error));
         free(name);
@@ -147,8 +147,10 @@ static int gather(const struct request *request, struct batch *batch, char **fil
 
         /* "dir/" means a directory; a longer name could be none of a batch either */
         if (!*name || strlen(name) > BM_KEY_MAX) {
+                int error = *name ? ENAMETOOLONG : **file ? EISDIR : ENOENT;
+
                 code = send(request, batch);
-                return worse(code, complain(request, *file, *name ? ENAMETOOLONG : EISDIR));
+                return worse(code, complain(request, *file, error));
         }
         if (batch->dir && !fits(batch, *file, name))
                 code = send(request, batch);

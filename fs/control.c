@@ -54,6 +54,8 @@ int control_fail(const char *word, const char *store, const char *what, int resu
 
         if (result == -ENOENT && store)
                 return command_error(word, "no bucketmap store is mounted there");
+        if (result == -EPERM)
+                return command_error(word, "%s: only root and the owner of the mount may", what);
         code = command_error(word, "%s: %s", what, strerror(-result));
         if (result == -ENOTCONN && store)
                 command_hint("its daemon is dead; %s mount %s again", PROGRAM, store);

@@ -83,6 +83,9 @@ static int unmount_as_user(const char *dir, bool lazy, char *why)
                 return -EBUSY;
         if (!*why)
                 snprintf(why, UNMOUNT_WHY_SIZE, "fusermount3 failed");
+        /* it looks at the caller's own mounts only */
+        if (strstr(why, "not found in /etc/mtab"))
+                snprintf(why, UNMOUNT_WHY_SIZE, "only root and who mounted it may");
         return -EPERM;
 }
 

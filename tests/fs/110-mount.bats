@@ -284,11 +284,18 @@ refused() {
         require_user
         mount_store
         run_cmd -2 as_user "$BUCKETMAP" umount "$MNT"
+        assert_equal "$stderr" "bucketmap: $MNT: cannot unmount: only root and who mounted it may"
         [[ $stderr = "bucketmap: $MNT: cannot unmount: "* ]]
         is_mounted "$MNT"
         chmod 755 "$STORE"
         run_cmd -any as_user "$BUCKETMAP" info "$MNT"
         [[ $status = [23] ]]
+        remount_store -o allow_other
+        chmod 755 "$MNT"
+        for command in info sync stats; do
+                run_cmd -2 as_user "$BUCKETMAP" "$command" "$MNT"
+                [[ $stderr = "bucketmap: $MNT: cannot "*": only root and the owner of the mount may" ]]
+        done
 }
 
 @test "a mount by an ordinary user" {

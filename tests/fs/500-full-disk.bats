@@ -92,6 +92,14 @@ all_whole() {
         [ $((before - after)) -lt 30000 ]
 }
 
+@test "a disk that is too small for any store" {
+        mkdir "$SCRATCH/tiny"
+        mount -t tmpfs -o size=64k bucketmap-test "$SCRATCH/tiny"
+        run_bm -2 create "$SCRATCH/tiny/store"
+        [[ $stderr = "bucketmap: $SCRATCH/tiny/store: created, but cannot be used: No space left on device" ||
+                $stderr = "bucketmap: $SCRATCH/tiny/store: cannot create: No space left on device" ]]
+}
+
 # Files of $1 bytes until one does not fit.
 fill_with_small() {
         run_cmd python3 -c '

@@ -152,7 +152,7 @@ remount_elsewhere() {
         chmod 777 "$MNT"
         echo 1 >"$MNT/a"
         run_cmd -2 as_user "$BUCKETMAP" rm --if-count=1 "$MNT/a"
-        [[ $stderr = *"only root and the owner of the mount may remove by count" ]]
+        [[ $stderr = *": cannot remove: only root and the owner of the mount may, by count" ]]
         [ -e "$MNT/a" ]
 }
 
