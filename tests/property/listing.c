@@ -5,14 +5,14 @@
 /* Begins a listing of MAP; what is there now must be returned exactly once. */
 static void listing_begin(struct run *run, struct model_map *map)
 {
-        struct model_record *record, *next;
+        struct model_name *name, *next;
 
         assert_ok(bm_cursor_open(run_map(run, map), 0, &run->cursor));
         run->listed = map;
         memset(run->there, 0, sizeof(run->there));
         memset(run->returned, 0, sizeof(run->returned));
-        HASH_ITER(hh, map->records, record, next)
-        run->there[record->number] = true;
+        HASH_ITER(hh, map->names, name, next)
+        run->there[name->number] = true;
 }
 
 void run_listing_end(struct run *run)
@@ -79,7 +79,7 @@ void run_list_from_cookie(struct run *run, struct model_map *map, struct test_ra
         }
         assert_result(r, BM_E_NOT_FOUND);
         bm_cursor_close(cursor);
-        assert_int_equal(n, HASH_COUNT(map->records));
+        assert_int_equal(n, HASH_COUNT(map->names));
         if (n == 0)
                 return;
 

@@ -47,15 +47,17 @@ struct model_map *model_map_add(struct model *model, struct model_map *parent,
 
 void model_map_remove(struct model *model, struct model_map *map)
 {
-        struct model_record *record, *next;
+        struct model_name *name, *next;
         unsigned i = 0;
 
         while (model->maps[i] != map)
                 i++;
         model->maps[i] = model->maps[--model->n_maps];
-        HASH_ITER(hh, map->records, record, next)
+        HASH_ITER(hh, map->names, name, next)
         {
-                model_take(map, record);
+                struct model_record *record = name->record;
+
+                model_take(map, name->number);
                 model_record_free(record);
         }
         free(map);
@@ -74,25 +76,42 @@ void model_deinit(struct model *model)
         model_drop_orphans(model);
 }
 
+static struct model_name *find_name(struct model_map *map, unsigned number)
+{
+        struct model_name *found;
+
+        HASH_FIND(hh, map->names, &number, sizeof(number), found);
+        return found;
+}
+
 struct model_record *model_find(struct model_map *map, unsigned number)
 {
-        struct model_record *found;
+        struct model_name *name = find_name(map, number);
 
-        HASH_FIND(hh, map->records, &number, sizeof(number), found);
-        return found;
+        return name ? name->record : NULL;
 }
 
 void model_put(struct model_map *map, struct model_record *record, unsigned number)
 {
-        record->number = number;
-        HASH_ADD(hh, map->records, number, sizeof(record->number), record);
+        struct model_name *name = calloc(1, sizeof(*name));
+
+        assert_non_null(name);
+        name->number = record->number = number;
+        name->record = record;
+        record->links++;
+        HASH_ADD(hh, map->names, number, sizeof(name->number), name);
         if (record->map)
                 record->map->parent = map;
 }
 
-void model_take(struct model_map *map, struct model_record *record)
+void model_take(struct model_map *map, unsigned number)
 {
-        HASH_DEL(map->records, record);
+        struct model_name *name = find_name(map, number);
+
+        assert_non_null(name);
+        name->record->links--;
+        HASH_DEL(map->names, name);
+        free(name);
 }
 
 struct model_record *model_add(struct model_map *map, unsigned number)
@@ -107,6 +126,8 @@ struct model_record *model_add(struct model_map *map, unsigned number)
 
 void model_record_free(struct model_record *record)
 {
+        if (record->links > 0)
+                return;
         free(record->value);
         free(record->meta);
         free(record);

@@ -29,20 +29,28 @@ enum {
 struct model_map;
 
 struct model_record {
-        unsigned number; /* of its key */
-        uint64_t id;     /* 0: not known yet */
+        uint64_t id; /* 0: not known yet */
         uint64_t count;
         unsigned char *value;
         size_t size;
         unsigned char *meta;
         size_t meta_len;
         struct model_map *map; /* what the key names; NULL: a value */
+        unsigned number;       /* of a map: of its one key */
+        uint32_t links;        /* names that it has */
+        bool by_id;            /* it had several at some time */
+};
+
+/* One of a record's names. */
+struct model_name {
+        unsigned number; /* of the key */
+        struct model_record *record;
         UT_hash_handle hh;
 };
 
 struct model_map {
         uint64_t id; /* 0: not known yet */
-        struct model_record *records;
+        struct model_name *names;
         struct model_map *parent; /* NULL: the root */
         struct model_record *entry;
         struct bm_map *open; /* NULL: not open */
@@ -66,10 +74,11 @@ void model_deinit(struct model *model);
 struct model_record *model_find(struct model_map *map, unsigned number);
 /* Adds one that is not there: count 1, no bytes. */
 struct model_record *model_add(struct model_map *map, unsigned number);
-/* Takes it out of MAP without freeing it. */
-void model_take(struct model_map *map, struct model_record *record);
-/* Puts what was taken under a number that is free. */
+/* Takes the name away, and leaves the record. */
+void model_take(struct model_map *map, unsigned number);
+/* Gives a record a name, by a number that is free. */
 void model_put(struct model_map *map, struct model_record *record, unsigned number);
+/* Frees what has no name any more. */
 void model_record_free(struct model_record *record);
 void model_set_value(struct model_record *record, const void *value, size_t size);
 void model_set_meta(struct model_record *record, const void *meta, size_t len);
@@ -127,6 +136,7 @@ void op_allocate(struct run *run, struct test_random *random);
 void op_read(struct run *run, struct test_random *random);
 /* Operations on names (operations_names.c) */
 void op_rename(struct run *run, struct test_random *random);
+void op_link(struct run *run, struct test_random *random);
 void op_remove(struct run *run, struct test_random *random);
 void op_orphan(struct run *run, struct test_random *random);
 void op_map_create(struct run *run, struct test_random *random);

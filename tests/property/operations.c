@@ -256,7 +256,7 @@ static void op_update(struct run *run, struct test_random *random)
                 return;
         if (u.verdict == BM_DELETE) {
                 run_listing_gone(run, map, number);
-                model_take(map, record);
+                model_take(map, number);
                 model_record_free(record);
                 return;
         }
@@ -290,7 +290,7 @@ static void op_delete(struct run *run, struct test_random *random)
                 expect(run, bm_delete_key(to.map, to.key, to.len), results);
         if (!results) {
                 run_listing_gone(run, map, number);
-                model_take(map, record);
+                model_take(map, number);
                 model_record_free(record);
         }
 }
@@ -418,12 +418,12 @@ void run_operation(struct run *run)
                 void (*fn)(struct run *run, struct test_random *random);
                 unsigned weight;
         } operations[] = {
-                {op_insert, 12},    {op_try_write, 6},   {op_update, 9},       {op_delete, 9},
-                {op_reference, 9},  {op_count, 6},       {op_create, 7},       {op_set_meta, 5},
-                {op_write_at, 8},   {op_truncate, 4},    {op_remove, 6},       {op_orphan, 5},
-                {op_rename, 9},     {op_write_batch, 5}, {op_batch_insert, 3}, {op_map_create, 1},
-                {op_map_remove, 2}, {op_read, 10},       {op_listing, 3},      {op_maintain, 1},
-                {op_punch, 4},      {op_allocate, 3},
+                {op_insert, 12},    {op_try_write, 6},  {op_update, 9},      {op_delete, 9},
+                {op_reference, 9},  {op_count, 6},      {op_create, 7},      {op_set_meta, 5},
+                {op_write_at, 8},   {op_truncate, 4},   {op_remove, 6},      {op_orphan, 5},
+                {op_rename, 9},     {op_link, 7},       {op_write_batch, 5}, {op_batch_insert, 3},
+                {op_map_create, 1}, {op_map_remove, 2}, {op_read, 10},       {op_listing, 3},
+                {op_maintain, 1},   {op_punch, 4},      {op_allocate, 3},
         };
         struct test_random random;
         uint64_t total = 0, pick;

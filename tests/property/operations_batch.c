@@ -65,7 +65,7 @@ static void batch_to_model(struct run *run, const struct batch_item *item)
                 if (!record)
                         break;
                 run_listing_gone(run, item->map, item->number);
-                model_take(item->map, record);
+                model_take(item->map, item->number);
                 model_record_free(record);
                 break;
         case ITEM_COUNT:

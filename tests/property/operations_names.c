@@ -39,18 +39,18 @@ static uint64_t rename_results(struct model_map *from_map, struct model_record *
                 results |= RESULT(BM_E_IS_MAP);
         if (from->map && !to->map)
                 results |= RESULT(BM_E_NOT_MAP);
-        if (to->map && to->map->records)
+        if (to->map && to->map->names)
                 results |= RESULT(BM_E_NOT_EMPTY);
         return results;
 }
 
-static void model_exchange(struct model_map *a_map, struct model_record *a, struct model_map *b_map,
-                           struct model_record *b)
+static void model_exchange(struct model_map *a_map, unsigned a_number, struct model_map *b_map,
+                           unsigned b_number)
 {
-        unsigned a_number = a->number, b_number = b->number;
+        struct model_record *a = model_find(a_map, a_number), *b = model_find(b_map, b_number);
 
-        model_take(a_map, a);
-        model_take(b_map, b);
+        model_take(a_map, a_number);
+        model_take(b_map, b_number);
         model_put(b_map, a, b_number);
         model_put(a_map, b, a_number);
 }
@@ -87,7 +87,7 @@ void op_rename(struct run *run, struct test_random *random)
         pick_ref(run, random, from_map, from_number, &named);
         pick_meta(random, &meta);
         name_target(run, to_map, to_number, &target);
-        /* with one name, not replacing could be refused or be nothing to do */
+        /* with one record, not replacing could be refused or be nothing to do */
         if (from && from == to && (args.no_replace || args.exchange))
                 return;
         results = rename_results(from_map, from, named.wrong, to_map, to, &args);
@@ -107,18 +107,22 @@ void op_rename(struct run *run, struct test_random *random)
         if (args.exchange) {
                 if (with_meta)
                         model_set_meta(to, meta.bytes, meta.len);
-                model_exchange(from_map, from, to_map, to);
+                model_exchange(from_map, from_number, to_map, to_number);
                 return;
         }
         run_listing_gone(run, from_map, from_number);
-        model_take(from_map, from);
+        model_take(from_map, from_number);
         if (to) {
-                model_take(to_map, to);
+                model_take(to_map, to_number);
+                if (run->store)
+                        assert_int_equal(args.victim_links, to->links);
+                if (to->links && with_meta)
+                        model_set_meta(to, meta.bytes, meta.len);
                 if (from->count == 1 && !to->map)
                         from->count = to->count;
         }
         model_put(to_map, from, to_number);
-        if (to && args.orphan_victim) {
+        if (to && args.orphan_victim && !to->links) {
                 to->id = args.victim_id;
                 model_keep_orphan(run, to);
         } else if (to) {
@@ -132,8 +136,46 @@ void op_rename(struct run *run, struct test_random *random)
         }
 }
 
+void op_link(struct run *run, struct test_random *random)
+{
+        struct model_map *from_map = pick_map(run, random), *to_map = pick_map(run, random);
+        unsigned from_number = pick_number(random), to_number = pick_number(random);
+        struct model_record *from = model_find(from_map, from_number);
+        struct model_record *to = model_find(to_map, to_number);
+        bool with_meta = test_random_below(random, 2), by_id = test_random_below(random, 4) == 0;
+        uint64_t results = 0;
+        struct new_meta meta;
+        struct named named, target;
+
+        pick_ref(run, random, from_map, from_number, &named);
+        pick_meta(random, &meta);
+        name_target(run, to_map, to_number, &target);
+        if (!from)
+                results = RESULT(BM_E_NOT_FOUND);
+        else if (named.wrong)
+                results |= RESULT(BM_E_STALE);
+        if (from && from->map)
+                results |= RESULT(BM_E_IS_MAP);
+        if (from && to)
+                results |= RESULT(BM_E_EXISTS);
+        if (run->store && from && from->by_id && from->id && by_id && !named.wrong)
+                bm_id_ref(run->store, from->id, (uint8_t *)named.key, &named.ref);
+        if (run->store)
+                expect(run,
+                       bm_link(&named.ref, target.ref.map, target.ref.key, target.ref.key_len,
+                               with_meta ? put_meta : NULL, &meta),
+                       results);
+        if (results)
+                return;
+        if (with_meta)
+                model_set_meta(from, meta.bytes, meta.len);
+        model_put(to_map, from, to_number);
+        from->by_id = true;
+}
+
 void op_remove(struct run *run, struct test_random *random)
 {
+        uint32_t links = 0;
         struct model_map *map = pick_map(run, random);
         unsigned number = pick_number(random);
         struct model_record *record = model_find(map, number);
@@ -142,6 +184,7 @@ void op_remove(struct run *run, struct test_random *random)
         struct bm_remove_args args = {
                 .orphan = test_random_below(random, 2) && room_for_orphan(run),
                 .guard = test_random_below(random, 3) == 0,
+                .links = &links,
                 .meta_ctx = &meta,
         };
         uint64_t results = 0;
@@ -151,13 +194,15 @@ void op_remove(struct run *run, struct test_random *random)
         pick_meta(random, &meta);
         if (args.orphan && test_random_below(random, 2))
                 args.meta_fn = put_meta;
+        if (test_random_below(random, 2))
+                args.linked_fn = put_meta;
         if (!record)
                 results = RESULT(BM_E_NOT_FOUND);
         else if (named.wrong)
                 results |= RESULT(BM_E_STALE);
         if (record && record->map)
                 results |= RESULT(BM_E_IS_MAP);
-        if (record && args.guard && record->count > 1)
+        if (record && args.guard && record->links == 1 && record->count > 1)
                 results |= RESULT(BM_E_COUNT);
         if (run->store && !results && !record->id) {
                 assert_ok(bm_read_ref(&named.ref, &view));
@@ -169,8 +214,12 @@ void op_remove(struct run *run, struct test_random *random)
         if (results)
                 return;
         run_listing_gone(run, map, number);
-        model_take(map, record);
-        if (!args.orphan) {
+        model_take(map, number);
+        if (run->store)
+                assert_int_equal(links, record->links);
+        if (record->links && args.linked_fn)
+                model_set_meta(record, meta.bytes, meta.len);
+        if (record->links || !args.orphan) {
                 model_record_free(record);
                 return;
         }
@@ -268,28 +317,31 @@ void op_map_remove(struct run *run, struct test_random *random)
         bool empty = test_random_below(random, 3) == 0 && !run->atomic_only;
         struct model_map *at = by_number ? map : parent;
         unsigned number = by_number ? pick_number(random) : map->entry->number;
-        struct model_record *record = model_find(at, number), *inner, *next;
+        struct model_record *record = model_find(at, number);
+        struct model_name *inner, *next;
         struct named named;
         uint64_t results = 0;
 
         if (empty && record && record->map)
-                HASH_ITER(hh, record->map->records, inner, next)
+                HASH_ITER(hh, record->map->names, inner, next)
                 {
-                        if (inner->map)
+                        struct model_record *named_record = inner->record;
+
+                        if (named_record->map)
                                 continue;
                         name_target(run, record->map, inner->number, &named);
                         if (run->store)
                                 assert_ok(bm_delete_key(named.ref.map, named.ref.key,
                                                         named.ref.key_len));
                         run_listing_gone(run, record->map, inner->number);
-                        model_take(record->map, inner);
-                        model_record_free(inner);
+                        model_take(record->map, inner->number);
+                        model_record_free(named_record);
                 }
         if (!record)
                 results = RESULT(BM_E_NOT_FOUND);
         else if (!record->map)
                 results = RESULT(BM_E_NOT_MAP);
-        else if (record->map->records)
+        else if (record->map->names)
                 results = RESULT(BM_E_NOT_EMPTY);
         name_target(run, at, number, &named);
         if (run->store)
@@ -304,6 +356,6 @@ void op_map_remove(struct run *run, struct test_random *random)
                 expect(run, bm_delete_key(record->map->open, "x", 1), RESULT(BM_E_NOT_FOUND));
         bm_map_close(record->map->open);
         model_map_remove(&run->model, record->map);
-        model_take(at, record);
+        model_take(at, number);
         model_record_free(record);
 }

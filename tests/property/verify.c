@@ -40,6 +40,7 @@ void run_verify_record(struct run *run, struct model_record *record, const struc
                 record->map->id = view->map_id;
                 return;
         }
+        assert_int_equal(view->links, record->links);
         assert_int_equal(view->count, record->count);
         assert_int_equal(view->size, record->size);
         if (view->value && view->size)
@@ -50,13 +51,19 @@ void run_verify_record(struct run *run, struct model_record *record, const struc
                 assert_memory_equal(value, record->value, done);
 }
 
+/* A name that was met. */
+struct seen {
+        uint64_t id;
+        const struct model_record *record;
+};
+
 struct verification {
         struct run *run;
         struct model_map *map;
         struct bm_map *open;
         unsigned n, n_maps;
         uint64_t value_bytes;
-        uint64_t *ids; /* of all records in all maps */
+        struct seen *ids; /* of the records of all names in all maps */
         unsigned n_ids;
 };
 
@@ -72,31 +79,33 @@ static int verify_item(void *ctx, const struct bm_item *item)
         run_verify_record(v->run, record, &ref, &item->view);
         v->n++;
         v->n_maps += record->map != NULL;
-        v->value_bytes += record->size;
-        v->ids[v->n_ids++] = record->id;
+        if (!record->by_id)
+                v->value_bytes += record->size;
+        assert_int_equal(item->view.by_id, record->by_id);
+        v->ids[v->n_ids++] = (struct seen){.id = record->id, .record = record};
         return 0;
 }
 
 static void verify_map(struct verification *v)
 {
-        struct model_record *record, *next;
+        struct model_name *name, *next;
         struct bm_map_info info;
 
         v->n = v->n_maps = 0;
         v->value_bytes = 0;
         v->open = run_map(v->run, v->map);
         assert_ok(bm_keys(v->open, verify_item, v));
-        HASH_ITER(hh, v->map->records, record, next)
+        HASH_ITER(hh, v->map->names, name, next)
         {
                 char key[BM_KEY_MAX];
-                size_t len = model_key(record->number, key);
+                size_t len = model_key(name->number, key);
                 struct bm_view view;
 
                 assert_ok(bm_read_value(v->open, key, len, &view));
-                assert_int_equal(view.record_id, record->id);
+                assert_int_equal(view.record_id, name->record->id);
                 bm_view_release(&view);
         }
-        assert_int_equal(v->n, HASH_COUNT(v->map->records));
+        assert_int_equal(v->n, HASH_COUNT(v->map->names));
         assert_ok(bm_map_info(v->open, &info));
         assert_int_equal(info.n_keys, v->n);
         assert_int_equal(info.n_maps, v->n_maps);
@@ -109,9 +118,22 @@ static void verify_map(struct verification *v)
         }
 }
 
+/* Each id as often as its record has names, which all lead to the same record. */
+static void verify_ids(const struct verification *v)
+{
+        for (unsigned i = 0, n = 1; i < v->n_ids; i++, n++) {
+                if (i + 1 < v->n_ids && v->ids[i].id == v->ids[i + 1].id) {
+                        assert_ptr_equal(v->ids[i].record, v->ids[i + 1].record);
+                        continue;
+                }
+                assert_int_equal(n, v->ids[i].record->links);
+                n = 0;
+        }
+}
+
 static int by_number(const void *a, const void *b)
 {
-        uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+        uint64_t x = ((const struct seen *)a)->id, y = ((const struct seen *)b)->id;
 
         return x < y ? -1 : x > y;
 }
@@ -128,14 +150,13 @@ static void verify_below(struct verification *v, struct model_map *parent)
 
 void run_verify(struct run *run)
 {
-        static uint64_t ids[MODEL_KEYS * MODEL_MAPS];
+        static struct seen ids[MODEL_KEYS * MODEL_MAPS];
         struct verification v = {.run = run, .ids = ids};
         struct bm_stats stats;
 
         verify_below(&v, run->model.maps[0]);
         qsort(ids, v.n_ids, sizeof(*ids), by_number);
-        for (unsigned i = 1; i < v.n_ids; i++)
-                assert_true(ids[i - 1] < ids[i]);
+        verify_ids(&v);
         if (run->model.n_orphans > 0)
                 return;
         assert_ok(bm_stats(run->store, &stats));
