@@ -253,6 +253,65 @@ static void do_rename(struct actor *a)
         from.slot->there = false;
 }
 
+/* A second name comes, is used, and goes, or takes the first one's place. */
+static void do_link(struct actor *a)
+{
+        struct bm_map *map = a->maps[actor_random(a, STRESS_MAPS)];
+        struct bm_rename_args args = {.moved_fn = keep_meta};
+        struct bm_view view;
+        struct picked p;
+        struct bm_ref by_id;
+        uint8_t id_key[8];
+        char name[32];
+        const struct bm_ref link = {
+                .map = map,
+                .key = name,
+                .key_len = (size_t)snprintf(name, sizeof(name), "link-%u", a->number)};
+        pick(a, &p);
+        gives(bm_link(&p.ref, map, name, link.key_len, keep_meta, NULL),
+              p.slot->there ? 0 : BM_E_NOT_FOUND);
+        if (!p.slot->there)
+                return;
+        gives(bm_link(&p.ref, map, name, link.key_len, NULL, NULL), BM_E_EXISTS);
+        gives(bm_read_ref(&link, &view), 0);
+        wanted(view.links == 2 && view.by_id && view.count == p.slot->count);
+        bm_id_ref(a->store, view.record_id, id_key, &by_id);
+        bm_view_release(&view);
+        change_part(a, &link, p.slot);
+        gives(bm_rename(&p.ref, map, name, link.key_len, &args), 0);
+        if (actor_random(a, 2)) {
+                gives(bm_delete_key(p.ref.map, p.key, p.ref.key_len), 0);
+                change_part(a, &by_id, p.slot);
+                gives(bm_rename(&link, p.ref.map, p.key, p.ref.key_len, &args), 0);
+        } else {
+                gives(bm_remove(&link, &(struct bm_remove_args){.linked_fn = keep_meta}), 0);
+        }
+        actor_verify(a, p.map, p.number);
+}
+
+/* A record that all actors give names, and take them away again. */
+static void do_shared_link(struct actor *a)
+{
+        struct bm_map *map = a->maps[actor_random(a, STRESS_MAPS)];
+        const struct bm_ref shared = {.map = a->maps[0], .key = "shared", .key_len = 6};
+        char name[32];
+        size_t len = (size_t)snprintf(name, sizeof(name), "share-%u", a->number), done;
+        struct bm_view view;
+        uint64_t count;
+        int r = bm_create_record(a->maps[0], "shared", 6, "abc", 3, NULL, 0, NULL);
+        wanted(r == 0 || r == BM_E_EXISTS);
+        gives(bm_link(&shared, map, name, len, keep_meta, NULL), 0);
+        const struct bm_ref mine = {.map = map, .key = name, .key_len = len};
+        gives(bm_read_ref(&mine, &view), 0);
+        wanted(view.links >= 2 && view.size >= 3 && memcmp(view.value, "abc", 3) == 0);
+        bm_view_release(&view);
+        gives(bm_addref(map, name, len, &count), 0);
+        gives(bm_write_at(&mine, a->number, "abcabcabc" + a->number % 3, 1, NULL, NULL, &done), 0);
+        gives(bm_read_at(&shared, 0, a->buf, 100, &done), 0);
+        gives(bm_unref(map, name, len, &count), 0);
+        gives(bm_delete_key(map, name, len), 0);
+}
+
 static void do_batch(struct actor *a)
 {
         struct picked in, out, counted;
@@ -318,6 +377,7 @@ void actor_step(struct actor *a)
                 do_insert,    do_insert, do_insert,      do_update,      do_delete,
                 do_count,     do_count,  do_change_part, do_change_part, do_change_part,
                 do_read_part, do_orphan, do_rename,      do_rename,      do_batch,
+                do_link,      do_link,   do_shared_link,
         };
         uint64_t choice = actor_random(a, 400);
         if (choice == 0)

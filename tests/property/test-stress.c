@@ -144,7 +144,8 @@ static void verify_segments(struct bm_store *store)
 
 static void verify_totals(struct stress *st)
 {
-        uint64_t keys = 0, bytes = 0;
+        /* what had several names at some time is in no map of the user's */
+        uint64_t keys = 0, bytes = 0, found_bytes = atomic_load(&st->f->store->inodes->value_bytes);
         struct bm_stats stats;
         for (unsigned m = 0; m < STRESS_MAPS; m++) {
                 struct bm_map_info info;
@@ -159,16 +160,30 @@ static void verify_totals(struct stress *st)
                 assert_int_equal(bm_map_info(st->maps[m], &info), 0);
                 assert_int_equal(info.n_keys - info.n_maps, map_keys);
                 assert_int_equal(info.n_maps, m == 0 ? STRESS_MAPS - 1 : 0);
-                assert_int_equal(info.value_bytes, map_bytes);
+                found_bytes += info.value_bytes;
         }
+        assert_int_equal(found_bytes, bytes);
         assert_int_equal(bm_stats(st->f->store, &stats), 0);
         assert_int_equal(stats.keys, keys);
         assert_int_equal(stats.value_bytes, bytes);
         assert_int_equal(stats.maps, STRESS_MAPS);
 }
 
+/* What all actors linked and unlinked has one name again. */
+static void verify_shared(struct stress *st)
+{
+        struct bm_view view;
+        if (bm_read_value(st->f->root, "shared", 6, &view) == BM_E_NOT_FOUND)
+                return;
+        assert_int_equal(view.links, 1);
+        assert_int_equal(view.count, 1);
+        bm_view_release(&view);
+        assert_int_equal(bm_delete_key(st->f->root, "shared", 6), 0);
+}
+
 static void verify(struct stress *st)
 {
+        verify_shared(st);
         for (unsigned i = 0; i < ACTORS; i++)
                 actor_verify_all(st->actors[i]);
         verify_totals(st);
