@@ -30,7 +30,7 @@ struct model_record *model_add(struct model *m, uint64_t map_id, const void *key
                 m->records = must_realloc(m->records, m->cap * sizeof(*m->records));
         }
         struct model_record *r = &m->records[m->n++];
-        *r = (struct model_record){.map_id = map_id, .key_len = key_len, .count = 1};
+        *r = (struct model_record){.map_id = map_id, .key_len = key_len, .count = 1, .links = 1};
         memcpy(r->key, key, key_len);
         return r;
 }
@@ -62,6 +62,7 @@ static uint64_t hash_of(const struct model_record *r)
                 r->record_id,
                 r->count,
                 r->names_map,
+                r->links,
                 r->key_len,
                 r->size,
                 r->meta_len,
@@ -73,15 +74,55 @@ static uint64_t hash_of(const struct model_record *r)
         return XXH3_64bits(numbers, sizeof(numbers));
 }
 
-void model_changed(struct model *m, struct model_record *r)
+static void rehash(struct model *m, struct model_record *r)
 {
         m->hash -= r->hash;
         r->hash = hash_of(r);
         m->hash += r->hash;
 }
 
+static bool is_other_name(const struct model_record *r, const struct model_record *other)
+{
+        return other != r && other->record_id == r->record_id;
+}
+
+void model_changed(struct model *m, struct model_record *r)
+{
+        rehash(m, r);
+        for (size_t i = 0; i < m->n && r->links > 1; i++) {
+                struct model_record *other = &m->records[i];
+                if (!is_other_name(r, other))
+                        continue;
+                other->links = r->links;
+                other->count = r->count;
+                model_set_value(other, r->value, r->size);
+                model_set_meta(other, r->meta, r->meta_len);
+                rehash(m, other);
+        }
+}
+
+void model_link(struct model *m, const struct model_record *r, uint64_t map_id, const void *key,
+                size_t key_len)
+{
+        size_t at = (size_t)(r - m->records);
+        struct model_record *name = model_add(m, map_id, key, key_len);
+        r = &m->records[at];
+        name->record_id = r->record_id;
+        name->count = r->count;
+        name->links = r->links + 1;
+        model_set_value(name, r->value, r->size);
+        model_set_meta(name, r->meta, r->meta_len);
+        model_changed(m, name);
+}
+
 void model_remove(struct model *m, struct model_record *r)
 {
+        for (size_t i = 0; i < m->n && r->links > 1; i++) {
+                if (!is_other_name(r, &m->records[i]))
+                        continue;
+                m->records[i].links--;
+                rehash(m, &m->records[i]);
+        }
         m->hash -= r->hash;
         free(r->value);
         free(r->meta);
@@ -160,12 +201,13 @@ static int load_item(void *ctx, const struct bm_item *item)
         r->record_id = v->record_id;
         r->count = v->count;
         r->names_map = v->map_id;
+        r->links = v->links;
         if (v->large)
                 result = load_large(l, item, r);
         else if (!v->map_id)
                 model_set_value(r, v->value, v->size);
         model_set_meta(r, v->meta, v->meta_len);
-        model_changed(l->model, r);
+        rehash(l->model, r);
         if (result != 0)
                 snprintf(l->problem, PROBLEM, "map %llu key %.*s size %llu: reading: %s",
                          (unsigned long long)l->map_id, (int)item->key_len, (const char *)item->key,
@@ -218,10 +260,12 @@ void model_show(const struct model *m)
 {
         for (size_t i = 0; i < m->n; i++) {
                 const struct model_record *r = &m->records[i];
-                printf("# map %llu key %.*s: id %llu count %llu size %zu meta %zu map %llu "
+                printf("# map %llu key %.*s: id %llu links %u count %llu size %zu meta %zu map "
+                       "%llu "
                        "%016llx\n",
                        (unsigned long long)r->map_id, (int)r->key_len, (const char *)r->key,
-                       (unsigned long long)r->record_id, (unsigned long long)r->count, r->size,
-                       r->meta_len, (unsigned long long)r->names_map, (unsigned long long)r->hash);
+                       (unsigned long long)r->record_id, r->links, (unsigned long long)r->count,
+                       r->size, r->meta_len, (unsigned long long)r->names_map,
+                       (unsigned long long)r->hash);
         }
 }

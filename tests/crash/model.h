@@ -2,7 +2,8 @@
 /*
  * What a store ought to hold: a list of records, and one number that stands
  * for all of it. A record is known by its map's id, its key, its own id,
- * count, value and meta, and by the id of the map that it names.
+ * count, value and meta, and by the id of the map that it names. Names of one
+ * record are records of the same id here, which change together.
  */
 #ifndef MODEL_H
 #define MODEL_H
@@ -18,6 +19,7 @@ struct model_record {
         uint8_t key[32];
         size_t key_len;
         uint64_t record_id, count;
+        uint32_t links;     /* names that it has */
         uint64_t names_map; /* 0: a value */
         uint8_t *value, *meta;
         size_t size, meta_len;
@@ -35,6 +37,9 @@ struct model_record *model_find(struct model *m, uint64_t map_id, const void *ke
 struct model_record *model_add(struct model *m, uint64_t map_id, const void *key, size_t key_len);
 void model_set_value(struct model_record *r, const void *value, size_t size);
 void model_set_meta(struct model_record *r, const void *meta, size_t len);
+/* One more name of R. */
+void model_link(struct model *m, const struct model_record *r, uint64_t map_id, const void *key,
+                size_t key_len);
 /* The record differs from when this was last called for it. */
 void model_changed(struct model *m, struct model_record *r);
 void model_remove(struct model *m, struct model_record *r);

@@ -56,6 +56,7 @@ void op_use_orphan(struct op *op);
 void op_mkmap(struct op *op);
 void op_rmmap(struct op *op);
 void op_rename(struct op *op);
+void op_link(struct op *op);
 void op_batch(struct op *op);
 
 #endif

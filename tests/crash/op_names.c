@@ -93,17 +93,17 @@ void op_rename(struct op *op)
                 return;
         to = target.there;
         const struct bm_ref ref = {op->map, op->key, op->key_len, from->record_id};
-        int expected =
-                from == to ? 0 : rename_outcome(w->model, from, to, target.map_id, args.exchange);
+        bool same = to && from->record_id == to->record_id;
+        int expected = same ? 0 : rename_outcome(w->model, from, to, target.map_id, args.exchange);
         int r = bm_rename(&ref, target.map, target.key, target.key_len, &args);
         op_close_map(target.map_id, target.map);
-        if (!op_answered(op, r, expected) || from == to)
+        if (!op_answered(op, r, expected) || same)
                 return;
         if (args.exchange) {
                 swap_names(from, to);
                 model_changed(w->model, to);
         } else {
-                if (to && !to->names_map && args.orphan_victim)
+                if (to && !to->names_map && to->links == 1 && args.orphan_victim)
                         op_keep_orphan(w, to);
                 if (to && !to->names_map && from->count == 1)
                         from->count = to->count;
@@ -114,5 +114,23 @@ void op_rename(struct op *op)
         model_changed(w->model, from);
         if (to && !args.exchange)
                 model_remove(w->model, to);
+        op_done(op);
+}
+
+void op_link(struct op *op)
+{
+        struct work *w = op->w;
+        struct model_record *from = op->there;
+        struct op target = {.w = w};
+        op->what = "link";
+        if (!from || !op_begin(&target, w))
+                return;
+        const struct bm_ref ref = {op->map, op->key, op->key_len, from->record_id};
+        int expected = from->names_map ? BM_E_IS_MAP : target.there ? BM_E_EXISTS : 0;
+        int r = bm_link(&ref, target.map, target.key, target.key_len, NULL, NULL);
+        op_close_map(target.map_id, target.map);
+        if (!op_answered(op, r, expected))
+                return;
+        model_link(w->model, from, target.map_id, target.key, target.key_len);
         op_done(op);
 }

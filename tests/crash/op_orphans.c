@@ -17,7 +17,7 @@ void op_remove(struct op *op)
         const struct bm_remove_args args = {.orphan = op_below(op->w, 2)};
         if (!op_answered(op, bm_remove(&ref, &args), 0))
                 return;
-        if (args.orphan)
+        if (args.orphan && op->there->links == 1)
                 op_keep_orphan(op->w, op->there);
         model_remove(op->w->model, op->there);
         op_done(op);
