@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,7 @@ static void open_store(struct child *c, struct space *space)
         c->made = true;
         space->ns = latency_now() - start;
         space->error = c->db ? 0 : -1;
+        space->anon_peak = status_field("RssAnon:");
 }
 
 static void close_store(struct child *c, bool wait, struct space *space)
@@ -127,10 +129,10 @@ static bool read_all(int fd, void *buf, size_t len)
         return true;
 }
 
-static void serve(const struct runner *r, const struct load *load)
+static void serve(const struct runner *r, const struct load *load, bool made)
 {
         static struct result result;
-        struct child child = {.runner = r, .load = load};
+        struct child child = {.runner = r, .load = load, .made = made};
         struct command command;
         struct space space;
 
@@ -162,14 +164,11 @@ static void serve(const struct runner *r, const struct load *load)
         }
 }
 
-int runner_start(struct runner *r, const struct peer *peer, const char *parent_dir,
-                 const struct load *load)
+static int start(struct runner *r, const struct load *load, bool made)
 {
         int down[2], up[2];
 
-        r->peer = peer;
-        snprintf(r->dir, sizeof(r->dir), "%s/%s", parent_dir, peer->name);
-        if (mkdir(r->dir, 0755) != 0 || pipe2(down, O_CLOEXEC) != 0 || pipe2(up, O_CLOEXEC) != 0)
+        if (pipe2(down, O_CLOEXEC) != 0 || pipe2(up, O_CLOEXEC) != 0)
                 return -errno;
         r->pid = fork();
         if (r->pid < 0)
@@ -181,7 +180,7 @@ int runner_start(struct runner *r, const struct peer *peer, const char *parent_d
                 r->results = up[1];
                 close(down[1]);
                 close(up[0]);
-                serve(r, load);
+                serve(r, load, made);
                 _exit(0);
         }
         close(down[0]);
@@ -189,6 +188,25 @@ int runner_start(struct runner *r, const struct peer *peer, const char *parent_d
         r->commands = down[1];
         r->results = up[0];
         return 0;
+}
+
+int runner_start(struct runner *r, const struct peer *peer, const char *parent_dir,
+                 const struct load *load)
+{
+        r->peer = peer;
+        snprintf(r->dir, sizeof(r->dir), "%s/%s", parent_dir, peer->name);
+        if (mkdir(r->dir, 0755) != 0)
+                return -errno;
+        return start(r, load, false);
+}
+
+int runner_kill(struct runner *r, const struct load *load)
+{
+        kill(r->pid, SIGKILL);
+        waitpid(r->pid, NULL, 0);
+        close(r->commands);
+        close(r->results);
+        return start(r, load, true);
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)

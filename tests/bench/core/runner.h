@@ -29,6 +29,12 @@ struct space {
 int runner_start(struct runner *r, const struct peer *peer, const char *parent_dir,
                  const struct load *load);
 
+/*
+ * Kills the process as kill -9 does, with its store open, and starts another
+ * one on the same directory; runner_open there is the store's recovery.
+ */
+int runner_kill(struct runner *r, const struct load *load);
+
 /* Ends it and removes its directory. */
 void runner_stop(struct runner *r);
 
