@@ -26,18 +26,28 @@ void data_init(void)
         }
 }
 
+/* Eight letters a..p, four bits of HALF each. */
+static void letters(uint32_t half, char *to)
+{
+        uint64_t x = half;
+
+        x = (x | x << 16) & 0x0000ffff0000ffff;
+        x = (x | x << 8) & 0x00ff00ff00ff00ff;
+        x = ((x | x << 4) & 0x0f0f0f0f0f0f0f0f) + 0x6161616161616161;
+        memcpy(to, &x, sizeof(x));
+}
+
 size_t data_key(uint64_t i, char key[KEY_MAX])
 {
-        static const char letters[] =
-                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-";
-        uint64_t word = mix(i), len = 16 + (word >> 32) % 25;
+        uint64_t word = mix(i), more = word * 0x9e3779b97f4a7c15;
 
-        /* the first 11 letters hold the whole word, a bijection of I: no two keys are equal */
-        for (size_t at = 0; at < KEY_MAX; at++) {
-                key[at] = letters[word & 63];
-                word = at == 10 || at == 20 || at == 30 ? mix(i + at) : word >> 6;
-        }
-        return len;
+        /* the first 16 letters are all of the word, a bijection of I: no two keys are equal */
+        letters((uint32_t)word, key);
+        letters((uint32_t)(word >> 32), key + 8);
+        letters((uint32_t)more, key + 16);
+        letters((uint32_t)(more >> 32), key + 24);
+        letters((uint32_t)(more >> 16), key + 32);
+        return 16 + (word >> 32) % 25;
 }
 
 size_t data_value_max(enum workload workload)
