@@ -142,7 +142,9 @@ static void set_xattrs(struct archive_entry *to, const struct tree_entry *entry)
                 char name[UINT8_MAX + 1] = "";
 
                 memcpy(name, xattr.name, xattr.name_len);
-                archive_entry_xattr_add_entry(to, name, xattr.value, xattr.value_len);
+                /* what a machine's security module says means nothing elsewhere */
+                if (fs_xattr_kind(name) != FS_XATTR_KIND_SECURITY)
+                        archive_entry_xattr_add_entry(to, name, xattr.value, xattr.value_len);
         }
         if (entry->has_count) {
                 int len = snprintf(text, sizeof(text), "%" PRIu64, entry->count);

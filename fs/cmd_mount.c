@@ -23,6 +23,7 @@ static const char doc[] =
         "  nopermcheck          no permission checks on a private mount\n"
         "  unlink=delete|guard  guard: a file with a count above 1 stays (EBUSY)\n"
         "  list_counts          listxattr shows user.bucketmap.refcount\n"
+        "  security_xattrs      keep security.* attributes, file capabilities among them\n"
         "  commit=SECONDS       longest time until a change is durable (5)\n"
         "  nomap                write to the store's files by calls, not into mappings; by itself "
         "on\n"

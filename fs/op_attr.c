@@ -7,6 +7,7 @@
 #include "fs.h"
 #include "ops.h"
 #include "reply.h"
+#include "xattr.h"
 
 #define PERMISSION_BITS 07777u
 #define STATFS_BLOCK    4096u
@@ -107,7 +108,11 @@ static int apply(void *ctx, const struct bm_view *now, void *meta, size_t *meta_
                 attr.gid = c->want->st_gid;
         if (c->to_set & ~FUSE_SET_ATTR_KILL_SUID || attr.mode != mode)
                 apply_times(c, &attr);
-        return fs_attr_replace(&attr, meta, meta_len);
+        result = fs_attr_replace(&attr, meta, meta_len);
+        /* capabilities were given to these contents, of this owner */
+        if (!result && c->to_set & (FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
+                result = fs_xattr_drop(meta, meta_len, FS_XATTR_CAPS);
+        return result;
 }
 
 static int change_record(struct fs *fs, const struct fs_place *place, void *ctx)

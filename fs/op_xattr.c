@@ -2,8 +2,8 @@
 /*
  * Extended attributes. The reference count and the hash of the contents are
  * answered by name and not listed: listed, copies would claim counts that
- * nobody holds. All of security.* and system.* is EOPNOTSUPP, which the
- * ordinary tools remember for the whole mount.
+ * nobody holds. All of system.*, and of security.* unless the mount asks for
+ * it, is EOPNOTSUPP, which the ordinary tools remember for the whole mount.
  */
 #include "xattr.h"
 
@@ -129,7 +129,8 @@ void fs_op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t siz
         struct fs_inode *inode;
 
         /* asked for with every "ls -l": answered without a look */
-        if (kind == FS_XATTR_KIND_OTHER) {
+        if (kind == FS_XATTR_KIND_OTHER ||
+            (kind == FS_XATTR_KIND_SECURITY && !fs->options.security_xattrs)) {
                 fs_reply(req, -EOPNOTSUPP);
                 return;
         }
@@ -138,7 +139,7 @@ void fs_op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t siz
                 fs_reply(req, -ESTALE);
         else if (kind == FS_XATTR_KIND_TRUSTED && fuse_req_ctx(req)->uid != 0)
                 fs_reply(req, -ENODATA);
-        else if (kind == FS_XATTR_KIND_USER || kind == FS_XATTR_KIND_TRUSTED)
+        else if (kind != FS_XATTR_KIND_REFCOUNT && kind != FS_XATTR_KIND_HASH)
                 get_stored(req, inode, name, size);
         else if (fs_inode_is_dir(inode))
                 fs_reply(req, -ENODATA);
@@ -244,6 +245,12 @@ static int refusal(fuse_req_t req, enum fs_xattr_kind kind, bool is_dir, bool re
         switch (kind) {
         case FS_XATTR_KIND_USER:
                 return 0;
+        case FS_XATTR_KIND_RESERVED:
+                /* a misspelt refcount must not look as if it had been set */
+                return remove ? 0 : -EOPNOTSUPP;
+        case FS_XATTR_KIND_SECURITY:
+                /* who may is the kernel's to say */
+                return fs_of(req)->options.security_xattrs ? 0 : -EOPNOTSUPP;
         case FS_XATTR_KIND_TRUSTED:
                 return fuse_req_ctx(req)->uid == 0 ? 0 : -EPERM;
         case FS_XATTR_KIND_REFCOUNT:
@@ -312,9 +319,12 @@ static int names_of(fuse_req_t req, const struct stored *stored, bool with_count
         *len = 0;
         while ((result = fs_xattr_next(stored->list, stored->len, &offset, &xattr)) == 0) {
                 char name[UINT8_MAX + 1] = "";
+                enum fs_xattr_kind kind;
 
                 memcpy(name, xattr.name, xattr.name_len);
-                if (is_root || fs_xattr_kind(name) != FS_XATTR_KIND_TRUSTED)
+                kind = fs_xattr_kind(name);
+                if ((kind != FS_XATTR_KIND_TRUSTED || is_root) &&
+                    (kind != FS_XATTR_KIND_SECURITY || fs_of(req)->options.security_xattrs))
                         put_name(out, len, xattr.name, xattr.name_len);
         }
         if (result > 0 && with_count)

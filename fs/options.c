@@ -17,6 +17,7 @@ enum {
         WORD_NO_PERM_CHECK,
         WORD_UNLINK,
         WORD_LIST_COUNTS,
+        WORD_SECURITY_XATTRS,
         WORD_CLONE_FD,
         WORD_NO_CLONE_FD,
         WORD_NO_MAP,
@@ -38,6 +39,7 @@ static const struct fuse_opt words[] = {
         FUSE_OPT_KEY("nopermcheck", WORD_NO_PERM_CHECK),
         FUSE_OPT_KEY("unlink=", WORD_UNLINK),
         FUSE_OPT_KEY("list_counts", WORD_LIST_COUNTS),
+        FUSE_OPT_KEY("security_xattrs", WORD_SECURITY_XATTRS),
         FUSE_OPT_KEY("clone_fd", WORD_CLONE_FD),
         FUSE_OPT_KEY("noclone_fd", WORD_NO_CLONE_FD),
         FUSE_OPT_KEY("nomap", WORD_NO_MAP),
@@ -171,6 +173,9 @@ static int take_word(void *ctx, const char *word, int key, struct fuse_args *out
                 return 0;
         case WORD_LIST_COUNTS:
                 options->fs.list_counts = true;
+                return 0;
+        case WORD_SECURITY_XATTRS:
+                options->fs.security_xattrs = true;
                 return 0;
         case WORD_CLONE_FD:
         case WORD_NO_CLONE_FD:

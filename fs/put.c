@@ -29,6 +29,8 @@ static int check_xattrs(const struct fs_put_who *who, const uint8_t *list, size_
                         return -EPERM;
                 case FS_XATTR_KIND_REFCOUNT:
                 case FS_XATTR_KIND_HASH:
+                case FS_XATTR_KIND_RESERVED:
+                case FS_XATTR_KIND_SECURITY:
                 case FS_XATTR_KIND_OTHER:
                 default:
                         return -EINVAL;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "stamp.h"
 
+#include "xattr.h"
+
 int fs_stamp(void *ctx, const struct bm_view *now, void *meta, size_t *meta_len)
 {
         struct fs_stamp *s = ctx;
@@ -14,7 +16,9 @@ int fs_stamp(void *ctx, const struct bm_view *now, void *meta, size_t *meta_len)
                 attr.mode = fs_attr_killed_mode(attr.mode);
                 s->killed = true;
         }
-        return fs_attr_replace(&attr, meta, meta_len);
+        result = fs_attr_replace(&attr, meta, meta_len);
+        /* also where the mount shows none: the next one may */
+        return result ? result : fs_xattr_drop(meta, meta_len, FS_XATTR_CAPS);
 }
 
 struct fs_stamp fs_stamp_now(struct fs *fs, bool kill)

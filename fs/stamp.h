@@ -12,7 +12,8 @@ struct fs_stamp {
         bool killed; /* there were some */
 };
 
-/* A bm_meta_fn for a struct fs_stamp: mtime, ctime, and the set-id bits if asked. */
+/* A bm_meta_fn for a struct fs_stamp: mtime, ctime, the set-id bits if asked, and
+ * file capabilities, which go with any change. */
 int fs_stamp(void *ctx, const struct bm_view *now, void *meta, size_t *meta_len);
 
 /* A bm_meta_fn's context for a change by the caller of a request now. */

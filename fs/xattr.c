@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/xattr.h>
 
+#include "attr.h"
+
 #define NAME_LEN_BYTES  1u
 #define VALUE_LEN_BYTES 4u
 #define NAME_MAX_BYTES  255u
@@ -20,6 +22,10 @@ enum fs_xattr_kind fs_xattr_kind(const char *name)
                 return FS_XATTR_KIND_REFCOUNT;
         if (strcmp(name, FS_XATTR_XXH3) == 0)
                 return FS_XATTR_KIND_HASH;
+        if (has_prefix(name, FS_XATTR_OURS))
+                return FS_XATTR_KIND_RESERVED;
+        if (has_prefix(name, "security."))
+                return FS_XATTR_KIND_SECURITY;
         if (has_prefix(name, "user."))
                 return FS_XATTR_KIND_USER;
         if (has_prefix(name, "trusted."))
@@ -120,6 +126,23 @@ int fs_xattr_remove(void *list, size_t *list_len, const char *name)
         if (!result)
                 cut(list, list_len, &old);
         return result;
+}
+
+int fs_xattr_drop(void *meta, size_t *meta_len, const char *name)
+{
+        struct fs_attr attr;
+        size_t used, list_len;
+        int result;
+
+        if (!*meta_len)
+                return 0;
+        result = fs_attr_decode(meta, *meta_len, &attr, &used);
+        if (result || used == *meta_len)
+                return result;
+        list_len = *meta_len - used;
+        result = fs_xattr_remove((uint8_t *)meta + used, &list_len, name);
+        *meta_len = used + list_len;
+        return result == -ENODATA ? 0 : result;
 }
 
 int fs_count_parse(const char *text, size_t len, struct fs_count_change *change)

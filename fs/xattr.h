@@ -16,16 +16,21 @@
 
 #include "bucketmap.h"
 
-#define FS_XATTR_COUNT    "user.bucketmap.refcount"
-#define FS_XATTR_XXH3     "user.bucketmap.xxh3"
-#define FS_XATTR_LIST_MAX (64u << 10) /* bytes of one file's list */
+#define FS_XATTR_COUNT "user.bucketmap.refcount"
+#define FS_XATTR_XXH3  "user.bucketmap.xxh3"
+#define FS_XATTR_OURS  "user.bucketmap." /* names that this program gives a meaning */
+#define FS_XATTR_CAPS  "security.capability"
+/* Bytes of one file's list: a value of 64 KiB, the most that Linux takes, fits with any name. */
+#define FS_XATTR_LIST_MAX ((64u << 10) + 260u)
 
 enum fs_xattr_kind {
         FS_XATTR_KIND_USER,
         FS_XATTR_KIND_TRUSTED, /* for root only */
         FS_XATTR_KIND_REFCOUNT,
         FS_XATTR_KIND_HASH,
-        FS_XATTR_KIND_OTHER, /* EOPNOTSUPP: security.*, system.* and whatever else */
+        FS_XATTR_KIND_RESERVED, /* another name of ours: one that has no meaning yet is not set */
+        FS_XATTR_KIND_SECURITY, /* only where the mount asks for them */
+        FS_XATTR_KIND_OTHER,    /* EOPNOTSUPP: system.* and whatever else */
 };
 
 enum fs_xattr_kind fs_xattr_kind(const char *name);
@@ -58,6 +63,11 @@ BM_CHECKED int fs_xattr_set(void *list, size_t *list_len, const char *name, cons
 
 /* -ENODATA, -EIO. */
 BM_CHECKED int fs_xattr_remove(void *list, size_t *list_len, const char *name);
+
+/*
+ * Takes an entry out of the list in META, whole attributes as in attr.h, if it is there. -EIO.
+ */
+BM_CHECKED int fs_xattr_drop(void *meta, size_t *meta_len, const char *name);
 
 /* What a text asks of a count. */
 struct fs_count_change {

@@ -19,7 +19,7 @@ _bucketmap_mounted() {
 # A list of mount options, of which the last is completed.
 _bucketmap_mount_options() {
         local done='' word=$cur options='ro nocreate allow_other nopermcheck unlink=delete unlink=guard
-                list_counts commit= nomap buckets= max_search= drive= clone_fd noclone_fd
+                list_counts security_xattrs commit= nomap buckets= max_search= drive= clone_fd noclone_fd
                 auto_unmount allow_root default_permissions exec noexec suid nosuid dev nodev sync async dirsync
                 atime noatime rw context= fscontext= defcontext= rootcontext= max_read= debug'
         if [[ $cur = *,* ]]; then

@@ -16,6 +16,7 @@ function __bucketmap_mount_options
         unlink=delete 'unlink removes whatever the count' \
         unlink=guard 'a file with a count above 1 stays' \
         list_counts 'listxattr shows the count' \
+        security_xattrs 'keep security.* attributes' \
         commit= 'longest time until a change is durable' \
         nomap 'write to the files of the store by calls' \
         buckets= 'at creation: buckets of the root map' \

@@ -133,3 +133,102 @@ END
                 "$(xxhsum -H3 "$MNT/big" 2>/dev/null | tr -d ' ' | sed 's/.*=//')"
         umount_store
 }
+
+@test "a value of 64 KiB, with the longest name; a list beyond a page" {
+        cat >"$SCRATCH/large.py" <<'END'
+import errno, os, sys
+path = sys.argv[1]
+name = "user." + "n" * 250
+os.setxattr(path, name, b"v" * 65536)
+assert os.getxattr(path, name) == b"v" * 65536
+try:
+    os.setxattr(path, name, b"v" * 65537)
+except OSError as e:
+    assert e.errno in (errno.E2BIG, errno.ENOSPC), e
+else:
+    sys.exit("not refused")
+os.removexattr(path, name)
+names = ["user.%03d.%s" % (i, "x" * 200) for i in range(250)]
+for name in names:
+    os.setxattr(path, name, name.encode()[:10])
+assert sorted(os.listxattr(path)) == names
+END
+        mkdir "$MNT/d"
+        run_cmd python3 "$SCRATCH/large.py" "$MNT/f"
+        run_cmd python3 "$SCRATCH/large.py" "$MNT/d"
+        remount_store
+        assert_equal "$(getfattr -d "$MNT/f" 2>/dev/null | grep -c '^user\.')" 250
+}
+
+@test "another name of ours is refused, and not taken for a count" {
+        for name in user.bucketmap.refcnt user.bucketmap.x user.bucketmap.; do
+                run_cmd -1 setfattr -n "$name" -v +1 "$MNT/f"
+                assert_regex "$stderr" "Operation not supported"
+                run_cmd -1 getfattr -n "$name" "$MNT/f"
+                run_cmd -1 setfattr -x "$name" "$MNT/f"
+                assert_regex "$stderr" "No such attribute"
+        done
+        run_cmd setfattr -n user.bucketmaps -v 1 "$MNT/f"
+}
+
+# the attribute of a file with cap_net_raw
+caps=0x0100000200200000000000000000000000000000
+
+@test "security_xattrs: kept and listed; capabilities go with a write, a truncation and a change of owner" {
+        require_root
+        remount_store -o security_xattrs
+        for name in write truncate chown chmod link copy; do
+                printf program >"$MNT/$name"
+                run_cmd setfattr -n security.capability -v "$caps" "$MNT/$name"
+                run_cmd getfattr -n security.capability -e hex --only-values "$MNT/$name"
+        done
+        run_cmd setfattr -n security.other -v x "$MNT/write"
+        run_cmd getfattr -d -m security "$MNT/write"
+        assert_line --partial "security.capability="
+        assert_line 'security.other="x"'
+        printf more >>"$MNT/write"
+        truncate -s 3 "$MNT/truncate"
+        chown 1234 "$MNT/chown"
+        chmod 700 "$MNT/chmod"
+        mv "$MNT/link" "$MNT/link2"
+        run_cmd python3 -c '
+import os, sys
+os.copy_file_range(os.open(sys.argv[1], os.O_RDONLY), os.open(sys.argv[2], os.O_RDWR), 4)' "$MNT/f" "$MNT/copy"
+        remount_store -o security_xattrs
+        for name in write truncate chown copy; do
+                run_cmd -1 getfattr -n security.capability "$MNT/$name"
+        done
+        for name in chmod link2; do
+                run_cmd getfattr -n security.capability "$MNT/$name"
+        done
+        run_cmd getfattr -n security.other "$MNT/write"
+}
+
+@test "security_xattrs: without it nothing is shown, and a write drops capabilities all the same" {
+        require_root
+        remount_store -o security_xattrs
+        cp "$MNT/f" "$MNT/g"
+        setfattr -n security.capability -v "$caps" "$MNT/f"
+        setfattr -n security.capability -v "$caps" "$MNT/g"
+        remount_store
+        run_cmd getfattr -d -m - "$MNT/f"
+        assert_output ""
+        run_cmd -1 getfattr -n security.capability "$MNT/f"
+        assert_regex "$stderr" "Operation not supported"
+        printf changed >"$MNT/f"
+        remount_store -o security_xattrs
+        run_cmd -1 getfattr -n security.capability "$MNT/f"
+        assert_regex "$stderr" "No such attribute"
+        run_cmd getfattr -n security.capability "$MNT/g"
+}
+
+@test "security_xattrs: who may set them is the kernel's to say" {
+        require_user
+        umount_store
+        mount_store -o allow_other,security_xattrs
+        chown "$BUCKETMAP_TEST_USER:" "$MNT/f"
+        run_cmd -1 as_user setfattr -n security.x -v 1 "$MNT/f"
+        assert_regex "$stderr" "Operation not permitted"
+        run_cmd -1 as_user setfattr -n security.capability -v "$caps" "$MNT/f"
+        assert_regex "$stderr" "Operation not permitted"
+}

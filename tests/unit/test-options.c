@@ -61,7 +61,8 @@ static void nothing_given(void **state)
         assert_int_equal(mount_options_finish(&options, why, sizeof(why)), 0);
         assert_true(options.fs.clone_fd);
         assert_false(options.fs.read_only || options.fs.allow_other || options.fs.unlink_guard ||
-                     options.fs.nopermcheck || options.fs.list_counts || options.no_create);
+                     options.fs.nopermcheck || options.fs.list_counts ||
+                     options.fs.security_xattrs || options.no_create);
         assert_int_equal(options.n_buckets + options.max_search + options.commit_interval, 0);
         left("");
 }
@@ -69,10 +70,11 @@ static void nothing_given(void **state)
 static void ours_are_taken(void **state)
 {
         assert_int_equal(take("ro,nocreate,allow_other,nopermcheck,unlink=guard,commit=7,nomap,"
-                              "buckets=64,max_search=8,list_counts,noclone_fd"),
+                              "buckets=64,max_search=8,list_counts,security_xattrs,noclone_fd"),
                          0);
         assert_true(options.fs.read_only && options.fs.allow_other && options.fs.unlink_guard &&
-                    options.fs.nopermcheck && options.fs.list_counts && options.no_create);
+                    options.fs.nopermcheck && options.fs.list_counts &&
+                    options.fs.security_xattrs && options.no_create);
         assert_false(options.fs.clone_fd);
         assert_int_equal(options.commit_interval, 7);
         assert_int_equal(options.n_buckets, 64);

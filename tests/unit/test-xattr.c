@@ -55,10 +55,10 @@ static void kinds(void **state)
 {
         assert_int_equal(fs_xattr_kind("user.bucketmap.refcount"), FS_XATTR_KIND_REFCOUNT);
         assert_int_equal(fs_xattr_kind("user.bucketmap.xxh3"), FS_XATTR_KIND_HASH);
-        assert_int_equal(fs_xattr_kind("user.bucketmap.refcounts"), FS_XATTR_KIND_USER);
+        assert_int_equal(fs_xattr_kind("user.bucketmap.refcounts"), FS_XATTR_KIND_RESERVED);
         assert_int_equal(fs_xattr_kind("user.x"), FS_XATTR_KIND_USER);
         assert_int_equal(fs_xattr_kind("trusted.x"), FS_XATTR_KIND_TRUSTED);
-        assert_int_equal(fs_xattr_kind("security.capability"), FS_XATTR_KIND_OTHER);
+        assert_int_equal(fs_xattr_kind("security.capability"), FS_XATTR_KIND_SECURITY);
         assert_int_equal(fs_xattr_kind("system.posix_acl_access"), FS_XATTR_KIND_OTHER);
         assert_int_equal(fs_xattr_kind("users.x"), FS_XATTR_KIND_OTHER);
         assert_int_equal(fs_xattr_kind(""), FS_XATTR_KIND_OTHER);
