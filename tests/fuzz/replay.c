@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * replay N SEED [FILE...]: gives a target each file, and then N inputs that
+ * replay [N [SEED [FILE...]]]: gives a target each file, and then N inputs that
  * follow from the seed. The first that ends the process is named.
  */
 #include <signal.h>
@@ -64,7 +64,7 @@ int main(int argc, char **argv)
 {
         const int signals[] = {SIGSEGV, SIGABRT, SIGFPE, SIGILL};
         const char *chosen = getenv("BM_SEED");
-        uint64_t n = argc > 1 ? strtoull(argv[1], NULL, 0) : 0;
+        uint64_t n = argc > 1 ? strtoull(argv[1], NULL, 0) : 2000;
         uint64_t seed = chosen     ? strtoull(chosen, NULL, 0)
                         : argc > 2 ? strtoull(argv[2], NULL, 0)
                                    : 1;
