@@ -170,6 +170,9 @@ static int print(const struct request *request, const char *store, pid_t daemon,
                 TEXT("longest_probe_unit", NULL, "lines"),
                 REAL("longest_grow_seconds", "longest grow", PRINT_SECONDS, longest_grow(stats)),
                 BYTES("replay_bytes", "to replay after a crash", stats->replay_bytes),
+                /* since it was opened */
+                NUMBER("checkpoints", NULL, stats->checkpoints),
+                BYTES("compacted_bytes", NULL, stats->compacted_bytes),
         };
         size_t n = sizeof(figures) / sizeof(figures[0]);
         int r = request->json ? print_json(stdout, figures, n)
