@@ -235,10 +235,15 @@ int64_t fs_time_now(void)
 
 int64_t fs_time_from(struct timespec ts)
 {
-        int64_t ns;
+        int64_t seconds = ts.tv_sec, rest = ts.tv_nsec, ns;
 
-        if (__builtin_mul_overflow((int64_t)ts.tv_sec, NS_PER_SECOND, &ns) ||
-            __builtin_add_overflow(ns, (int64_t)ts.tv_nsec, &ns))
+        /* before 1970 both are taken down from the second's end: no step overflows too soon */
+        if (seconds < 0 && rest > 0) {
+                seconds++;
+                rest -= NS_PER_SECOND;
+        }
+        if (__builtin_mul_overflow(seconds, NS_PER_SECOND, &ns) ||
+            __builtin_add_overflow(ns, rest, &ns))
                 return ts.tv_sec < 0 ? INT64_MIN : INT64_MAX;
         return ns;
 }

@@ -227,6 +227,9 @@ static void stat_fields(void **state)
 
 static void times(void **state)
 {
+        /* the first second that there is */
+        assert_true(fs_time_from(fs_time_spec(INT64_MIN)) == INT64_MIN);
+        assert_true(fs_time_from(fs_time_spec(INT64_MIN + 5)) == INT64_MIN + 5);
         assert_true(fs_time_from((struct timespec){.tv_sec = -2, .tv_nsec = 5}) == -1999999995);
         assert_true(fs_time_from((struct timespec){.tv_sec = INT64_MAX}) == INT64_MAX);
         assert_true(fs_time_from((struct timespec){.tv_sec = INT64_MIN}) == INT64_MIN);
