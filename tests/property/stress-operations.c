@@ -306,7 +306,7 @@ static void do_shared_link(struct actor *a)
         wanted(view.links >= 2 && view.size >= 3 && memcmp(view.value, "abc", 3) == 0);
         bm_view_release(&view);
         gives(bm_addref(map, name, len, &count), 0);
-        gives(bm_write_at(&mine, a->number, "abcabcabc" + a->number % 3, 1, NULL, NULL, &done), 0);
+        gives(bm_write_at(&mine, a->number, &"abcabcabc"[a->number % 3], 1, NULL, NULL, &done), 0);
         gives(bm_read_at(&shared, 0, a->buf, 100, &done), 0);
         gives(bm_unref(map, name, len, &count), 0);
         gives(bm_delete_key(map, name, len), 0);
