@@ -27,7 +27,7 @@ unsigned bm_line_overflow(const uint8_t *line)
         return n;
 }
 
-static void line_set_overflow(uint8_t *line, unsigned n)
+void bm_line_set_overflow(uint8_t *line, unsigned n)
 {
         for (unsigned k = 0; k < BM_LINE_SLOTS; k++) {
                 uint8_t *at =
@@ -45,7 +45,7 @@ static void line_add(uint8_t *line, uint64_t n)
 {
         uint64_t sum = bm_line_overflow(line) + n;
 
-        line_set_overflow(line, sum > BM_OVERFLOW_MAX ? BM_OVERFLOW_MAX : (unsigned)sum);
+        bm_line_set_overflow(line, sum > BM_OVERFLOW_MAX ? BM_OVERFLOW_MAX : (unsigned)sum);
 }
 
 static void line_leave(uint8_t *line)
@@ -53,7 +53,7 @@ static void line_leave(uint8_t *line)
         unsigned n = bm_line_overflow(line);
 
         if (n > 0 && n < BM_OVERFLOW_MAX)
-                line_set_overflow(line, n - 1);
+                bm_line_set_overflow(line, n - 1);
 }
 
 /* Blocks */

@@ -130,6 +130,7 @@ static inline uint64_t bm_slot_tag(const uint8_t *slot)
 
 /* How many entries passed this line. */
 unsigned bm_line_overflow(const uint8_t *line);
+void bm_line_set_overflow(uint8_t *line, unsigned n); /* at most BM_OVERFLOW_MAX */
 
 /* Blocks */
 
@@ -196,6 +197,13 @@ void bm_block_place(struct bm_block *block, const struct bm_entry_words *words,
 /* Both; false if there is no room. */
 bool bm_block_put(struct bm_block *block, const struct bm_entry_words *words,
                   uint32_t window_lines);
+/*
+ * The first entries of WORDS, put into an empty block one after the other as
+ * bm_block_put would; returns how many found room, fewer than N if the next
+ * has none.
+ */
+size_t bm_block_fill(struct bm_block *block, const struct bm_entry_words *words, size_t n,
+                     uint32_t window_lines);
 /* Notes that an entry found no room here and went on to the chain, or (WAY
  * -1) that it left there. */
 void bm_block_pass(struct bm_block *block, uint64_t tag, uint32_t window_lines, int way);

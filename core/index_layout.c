@@ -70,16 +70,14 @@ static int lay_single(struct layout *l, const struct keys *k, uint32_t lines, bo
 {
         struct bm_block *block = layout_block(l, lines, k->depth);
         struct bm_vacancy vacancy;
-        size_t i = 0;
         int r = 0;
 
         *fits = false;
         if (!block)
                 return -ENOMEM;
-        while (i < k->n && bm_block_put(block, &k->at[i], l->ix->window_lines))
-                i++;
-        if (i == k->n && (!wants_room(l, k) ||
-                          bm_block_room(block, l->grown->tag, l->ix->window_lines, &vacancy)))
+        if (bm_block_fill(block, k->at, k->n, l->ix->window_lines) == k->n &&
+            (!wants_room(l, k) ||
+             bm_block_room(block, l->grown->tag, l->ix->window_lines, &vacancy)))
                 r = add_part(l->grown, block);
         else
                 r = 1;

@@ -15,7 +15,7 @@ static struct bm_block *combine(const struct bm_index *ix, const struct bm_block
                                 const struct bm_block *b)
 {
         uint64_t before = (bm_part_slots(a) + bm_part_slots(b)) / BM_LINE_SLOTS;
-        size_t n, i = 0;
+        size_t n;
         struct bm_entry_words *keys = bm_part_copy(a, b, &n);
         struct bm_block *block = NULL;
         uint32_t lines;
@@ -27,9 +27,7 @@ static struct bm_block *combine(const struct bm_index *ix, const struct bm_block
                 block = bm_block_new(lines, b ? a->depth - 1u : a->depth);
                 if (!block)
                         break;
-                for (i = 0; i < n && bm_block_put(block, &keys[i], ix->window_lines); i++)
-                        ;
-                if (i < n) {
+                if (bm_block_fill(block, keys, n, ix->window_lines) < n) {
                         bm_block_free(block);
                         block = NULL;
                 }
