@@ -18,6 +18,10 @@ static void add_totals(const struct bm_target *t, int64_t keys, int64_t maps, in
         struct bm_store *store = map->store;
         t->bucket->n_maps += (uint64_t)maps;
         t->bucket->value_bytes += (uint64_t)bytes;
+        if (bm_index_is_copied(&t->bucket->index, t->hash)) {
+                t->bucket->late_maps += (uint64_t)maps;
+                t->bucket->late_bytes += (uint64_t)bytes;
+        }
         atomic_fetch_add(&map->n_keys, (uint64_t)keys);
         atomic_fetch_add(&map->n_maps, (uint64_t)maps);
         atomic_fetch_add(&map->value_bytes, (uint64_t)bytes);

@@ -18,7 +18,9 @@ struct bm_bucket {
         struct bm_index index;
         uint64_t value_bytes; /* of its records */
         uint64_t n_maps;      /* records that are maps */
-        uint64_t applied;     /* after a crash: log position that the loaded index includes */
+        /* what the two changed by for keys that the checkpoint under way had copied by then */
+        uint64_t late_bytes, late_maps;
+        uint64_t applied; /* after a crash: log position that the loaded index includes, at least */
 };
 
 /* A key on its way: where it belongs. */

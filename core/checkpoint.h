@@ -16,9 +16,14 @@
 
 struct bm_store;
 
-/* CLEAN: nothing follows; the store is being closed. Takes checkpoint_lock.
- * A failure leaves the older manifests in force. */
-int bm_checkpoint_write(struct bm_store *store, bool clean);
+enum bm_checkpoint_kind {
+        BM_CHECKPOINT_USUAL, /* the one before is kept, unless the disk is full */
+        BM_CHECKPOINT_ALONE, /* it is not, for room is wanted: what it alone refers to is freed */
+        BM_CHECKPOINT_CLEAN, /* nothing follows: the store is being closed */
+};
+
+/* Takes checkpoint_lock. A failure leaves the older manifests in force. */
+int bm_checkpoint_write(struct bm_store *store, enum bm_checkpoint_kind kind);
 
 /*
  * Writes the manifest that was read once more, in its place. A process killed
@@ -30,6 +35,9 @@ int bm_checkpoint_settle(struct bm_store *store);
 /* Writes the newest manifest once more, without its clean flag: before the
  * first append after a clean open. */
 int bm_checkpoint_unclean(struct bm_store *store);
+
+/* Whether, on a full disk, dead blocks in index files are worth a checkpoint. */
+bool bm_checkpoint_wasteful(struct bm_store *store);
 
 /* Frees what no manifest refers to any more and no view pins any longer. */
 void bm_checkpoint_free(struct bm_store *store);

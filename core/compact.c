@@ -15,7 +15,8 @@
 #include "txn.h"
 
 enum {
-        DUE_SHARE = 7, /* one in so many bytes dead: compact */
+        DUE_SHARE = 7,         /* one in so many bytes dead: compact */
+        TOMBSTONES_SHARE = 10, /* kept tombstones, one byte to so many that live: too many */
 };
 
 struct compaction {
@@ -23,6 +24,13 @@ struct compaction {
         struct bm_segment *victim;
         bool cannot_tell; /* what a record of the victim is about cannot be read */
 };
+
+static int make_cold(void *ctx, uint64_t size)
+{
+        struct bm_store *store = ctx;
+        return bm_drives_make(&store->drives, BM_SEGMENT_COLD, size, store->next_cold,
+                              store->log.epoch, atomic_load(&store->syncer.durable), &store->cold);
+}
 
 /* The cold segment with room for LEN more bytes, a new one if need be. */
 static int cold_room(struct bm_store *store, uint32_t len)
@@ -33,14 +41,7 @@ static int cold_room(struct bm_store *store, uint32_t len)
         if (cold)
                 atomic_store(&cold->state, BM_SEGMENT_SEALED);
         store->cold = NULL;
-        uint64_t size;
-        int r;
-        do {
-                size = bm_space_segment_size(store);
-                r = bm_drives_make(&store->drives, BM_SEGMENT_COLD, size, store->next_cold,
-                                   store->log.epoch, atomic_load(&store->syncer.durable),
-                                   &store->cold);
-        } while (r == -ENOSPC && bm_space_draw(store, size, BM_SPACE_COLD));
+        int r = bm_space_make_cold(store, make_cold, store);
         if (r < 0) {
                 store->cold = NULL;
                 return r;
@@ -265,9 +266,7 @@ static int compact_tombstone(struct compaction *c, const struct bm_record *recor
         r = cold_append(c->store, &copy, &where);
         if (r < 0)
                 return r;
-        where.segment->kept_bytes += where.length;
-        if (o.version > where.segment->kept_version)
-                where.segment->kept_version = o.version;
+        bm_segment_count_tombstone(where.segment, where.length, o.version);
         if (o.version < atomic_load(&where.segment->lowest_version))
                 atomic_store(&where.segment->lowest_version, o.version);
         return 0;
@@ -330,12 +329,16 @@ static int compact_segment(struct bm_store *store, struct bm_segment *victim)
 /* Choosing */
 
 struct choice {
-        uint64_t oldest_dead; /* lowest version of a segment with dead records */
+        uint64_t generation; /* of the newest manifest */
+        uint64_t budget;     /* bytes that may be copied out of a victim */
+        /* the lowest version of a segment with dead records, and the lowest of the others */
+        struct bm_segment *oldest;
+        uint64_t oldest_dead, next_dead;
         struct bm_segment *best;
         double best_share;
-        uint64_t used, dead;
-        uint64_t generation; /* of the newest manifest */
+        uint64_t used, dead, live, kept;
         bool pending;
+        bool tombstones; /* so many that the oldest is worth emptying, whatever that wins */
 };
 
 static bool is_candidate(const struct bm_segment *s)
@@ -348,9 +351,16 @@ static int find_oldest(void *ctx, struct bm_segment *s)
 {
         struct choice *c = ctx;
         uint64_t lowest = atomic_load(&s->lowest_version);
-        if (s->header.kind != BM_SEGMENT_INDEX && lowest < c->oldest_dead &&
-            atomic_load(&s->n_puts) > atomic_load(&s->n_live))
+        if (s->header.kind == BM_SEGMENT_INDEX ||
+            atomic_load(&s->n_puts) <= atomic_load(&s->n_live))
+                return 0;
+        if (lowest < c->oldest_dead) {
+                c->next_dead = c->oldest_dead;
                 c->oldest_dead = lowest;
+                c->oldest = s;
+        } else if (lowest < c->next_dead) {
+                c->next_dead = lowest;
+        }
         return 0;
 }
 
@@ -371,27 +381,45 @@ static int weigh(void *ctx, struct bm_segment *s)
                 c->pending = true;
         if (!is_candidate(s))
                 return 0;
-        uint64_t used = atomic_load(&s->used), dead = bm_segment_reclaimable(s);
-        /* tombstones that had to be kept can go once nothing older is dead */
-        if (s->kept_bytes && s->kept_version <= c->oldest_dead)
-                dead += s->kept_bytes;
-        c->used += used;
+        uint64_t output = bm_segment_output(s), kept = atomic_load(&s->kept_bytes);
+        uint64_t dead = bm_segment_reclaimable(s);
+        c->live += output;
+        /* tombstones can go once nothing older is dead elsewhere */
+        if (atomic_load(&s->kept_version) <= (s == c->oldest ? c->next_dead : c->oldest_dead)) {
+                dead += kept;
+                kept = 0;
+        }
+        c->kept += kept;
+        c->used += s->size;
         c->dead += dead;
-        double share = (double)dead / (double)used;
-        if (!c->best || share > c->best_share) {
+        double share = (double)dead / (double)s->size;
+        if (output + kept <= c->budget && (!c->best || share > c->best_share)) {
                 c->best = s;
                 c->best_share = share;
         }
         return 0;
 }
 
+static bool too_many_tombstones(struct bm_store *store, const struct choice *c)
+{
+        if (c->kept <= 2 * bm_space_segment_size(store) || !c->oldest || !is_candidate(c->oldest))
+                return false;
+        return (c->kept * TOMBSTONES_SHARE > c->live || bm_space_is_short(store)) &&
+               bm_segment_output(c->oldest) <= c->budget;
+}
+
 /* checkpoint_lock is held. */
 static struct choice choose(struct bm_store *store)
 {
         struct choice c = {.oldest_dead = UINT64_MAX,
-                           .generation = store->manifests.newest.generation};
+                           .next_dead = UINT64_MAX,
+                           .generation = store->manifests.newest.generation,
+                           .budget = bm_space_for_cold(store)};
+        if (store->cold)
+                c.budget += store->cold->size - atomic_load(&store->cold->used);
         bm_drives_each(&store->drives, find_oldest, &c);
         bm_drives_each(&store->drives, weigh, &c);
+        c.tombstones = too_many_tombstones(store, &c);
         return c;
 }
 
@@ -399,10 +427,15 @@ int bm_compact_one(struct bm_store *store, unsigned least_share, bool *done)
 {
         pthread_mutex_lock(&store->checkpoint_lock);
         struct choice c = choose(store);
+        struct bm_segment *victim = NULL;
         int r = 0;
-        *done = c.best && c.best_share * least_share >= 1;
-        if (*done)
-                r = compact_segment(store, c.best);
+        if (c.best && c.best_share * least_share >= 1)
+                victim = c.best;
+        else if (c.tombstones)
+                victim = c.oldest;
+        *done = victim != NULL;
+        if (victim)
+                r = compact_segment(store, victim);
         pthread_mutex_unlock(&store->checkpoint_lock);
         return r;
 }
@@ -418,6 +451,8 @@ static struct choice look(struct bm_store *store)
 bool bm_compact_due(struct bm_store *store)
 {
         struct choice c = look(store);
+        if (c.tombstones)
+                return true;
         return c.best && c.dead * DUE_SHARE > c.used &&
                (c.dead > 2 * bm_space_segment_size(store) || c.best_share > 0.9);
 }

@@ -95,6 +95,7 @@ struct bm_index {
         uint8_t depth;
         uint32_t n_blocks;     /* chained ones included */
         uint64_t n_used;       /* slots */
+        uint64_t copied;       /* tags below it are in the checkpoint under way */
         struct bm_block **dir; /* 2^depth; NULL: no block yet (an empty bucket) */
         struct bm_block *dir0; /* the directory of depth 0 stands here */
         /* synchronises itself: NULL, or what the next writer installs */
@@ -153,8 +154,8 @@ struct Reallocated *get_reallocated(struct bm_index *ix);
 /*
  * Gives back what erased keys left behind: shrinks and merges sparse blocks
  * that are in memory, at most MAX of them, so that the caller can let others
- * in between (true: there is more). Exclusive; not between bm_index_n_rows
- * and bm_index_checkpoint, and not during replay. Keeps what is there for
+ * in between (true: there is more). Exclusive; not between the runs of a
+ * checkpoint, and not during replay. Keeps what is there for
  * anticipated keys.
  */
 bool bm_index_shrink(struct bm_index *ix, unsigned max);
@@ -177,18 +178,29 @@ int bm_index_collect(struct bm_index *ix, uint64_t hash, struct bm_known_slot **
 
 /* Checkpoint */
 
-/* How many rows bm_index_rows will give. Exclusive or quiescent. */
-uint32_t bm_index_n_rows(const struct bm_index *ix);
 /*
  * For each block in the order of the pages table: FN gets the row as it is on disk and,
  * for a block changed since the last checkpoint, its IMAGE (LEN bytes, header
  * with APPLIED and checksum filled in), to write where it likes and note in
  * *ROW, which then counts as its place and the block as clean. IMAGE is NULL for a clean one.
- * Exclusive.
+ * Exclusive; a run of blocks at a time: call it until RUN says that it is done, and shrink nothing
+ * in between.
  */
+enum { BM_REWRITE_NONE = 0, BM_REWRITE_ALL = UINT32_MAX };
+struct bm_index_run {
+        uint64_t map_id;
+        uint64_t applied;   /* log position that the blocks of this run include */
+        uint32_t rewrite;   /* blocks in this file count as changed; or one of the two above */
+        uint32_t max_bytes; /* of images in a run, about; and as many blocks as take no time */
+        uint32_t n_rows;    /* out: by now */
+        bool done;          /* out */
+};
 typedef int (*bm_block_fn)(void *ctx, struct bm_block_row *row, const void *image, size_t len);
-int bm_index_checkpoint(struct bm_index *ix, uint64_t map_id, uint64_t applied, bm_block_fn fn,
-                        void *ctx);
+int bm_index_checkpoint(struct bm_index *ix, struct bm_index_run *run, bm_block_fn fn, void *ctx);
+/* Gives up a checkpoint before it is done. Exclusive. */
+void bm_index_end_run(struct bm_index *ix);
+/* Whether the checkpoint under way has copied the block where HASH belongs. Shared. */
+bool bm_index_is_copied(const struct bm_index *ix, uint64_t hash);
 /* Marks the blocks that stand in FILE_ID as changed, so that the next
  * checkpoint writes them elsewhere. Exclusive; loads them. */
 int bm_index_dirty_file(struct bm_index *ix, uint32_t file_id);

@@ -69,20 +69,27 @@ int bm_index_applied(struct bm_index *ix, uint64_t hash, uint64_t *applied)
 
 /* Checkpoint */
 
-uint32_t bm_index_n_rows(const struct bm_index *ix)
+enum { RUN_BLOCKS = 1024 }; /* clean ones, which only give their row, in a run */
+
+/* A block that cannot be read stays where it is, and so does the file that it stands in. */
+static bool is_to_be_written(struct bm_index *ix, struct bm_block *block, uint64_t tag,
+                             uint32_t rewrite)
 {
-        return ix->n_blocks;
+        if (block->dirty || !block->offset_units || rewrite == BM_REWRITE_NONE)
+                return block->dirty;
+        return (rewrite == BM_REWRITE_ALL || rewrite == block->file_id) &&
+               bm_index_touch(ix, block, tag) == 0;
 }
 
-static int checkpoint_block(struct bm_block *block, uint64_t prefix, uint64_t chain,
-                            uint64_t map_id, uint64_t applied, bm_block_fn fn, void *ctx)
+static int checkpoint_block(struct bm_block *block, bool write, uint64_t prefix, uint64_t chain,
+                            const struct bm_index_run *run, bm_block_fn fn, void *ctx)
 {
         struct bm_block_row row;
         const void *image = NULL;
         int r;
 
-        if (block->dirty) {
-                bm_block_seal(block, map_id, applied, prefix, chain);
+        if (write) {
+                bm_block_seal(block, run->map_id, run->applied, prefix, chain);
                 image = bm_block_image(block);
         }
         row = block_row(block);
@@ -95,23 +102,44 @@ static int checkpoint_block(struct bm_block *block, uint64_t prefix, uint64_t ch
         return r;
 }
 
-int bm_index_checkpoint(struct bm_index *ix, uint64_t map_id, uint64_t applied, bm_block_fn fn,
-                        void *ctx)
+int bm_index_checkpoint(struct bm_index *ix, struct bm_index_run *run, bm_block_fn fn, void *ctx)
 {
-        size_t n = bm_index_dir_len(ix);
+        unsigned shift = BM_TAG_BITS - ix->depth;
+        size_t n = bm_index_dir_len(ix), bytes = 0, blocks = 0;
+        /* parts only split meanwhile, so one begins where the last run ended */
+        size_t at = ix->copied >> shift;
 
-        for (size_t at = 0; at < n; at = bm_index_next_part(ix, at)) {
-                uint64_t prefix = bm_index_hash(ix, (uint64_t)at << (BM_TAG_BITS - ix->depth));
-                uint64_t chain = 0;
+        while (at < n && bytes < run->max_bytes && blocks < RUN_BLOCKS) {
+                uint64_t tag = (uint64_t)at << shift, chain = 0;
 
                 for (struct bm_block *b = ix->dir[at]; b; b = b->chain) {
-                        int r = checkpoint_block(b, prefix, chain++, map_id, applied, fn, ctx);
+                        bool write = is_to_be_written(ix, b, tag, run->rewrite);
+                        int r = checkpoint_block(b, write, bm_index_hash(ix, tag), chain++, run, fn,
+                                                 ctx);
 
                         if (r)
                                 return r;
+                        bytes += write ? bm_block_bytes(b) : 0;
+                        blocks++;
+                        run->n_rows++;
                 }
+                at = bm_index_next_part(ix, at);
+                ix->copied = (uint64_t)at << shift;
         }
+        run->done = at >= n;
+        if (run->done)
+                ix->copied = 0;
         return 0;
+}
+
+void bm_index_end_run(struct bm_index *ix)
+{
+        ix->copied = 0;
+}
+
+bool bm_index_is_copied(const struct bm_index *ix, uint64_t hash)
+{
+        return bm_index_tag(ix, hash) < ix->copied;
 }
 
 int bm_index_dirty_file(struct bm_index *ix, uint32_t file_id)

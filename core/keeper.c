@@ -15,6 +15,7 @@
 enum {
         ROUND_SECONDS = 2,
         VICTIMS_A_CHECKPOINT = 8,
+        VICTIMS_A_STEP = 64,
         SHARE_DUE = 10,    /* in the usual course a victim has at least a tenth dead */
         SHARE_NEEDED = 50, /* for want of space, or on request, a fiftieth */
 };
@@ -22,7 +23,7 @@ enum {
 /* A checkpoint that compaction or replay wants. -ENOSPC is for later. */
 static int checkpoint(struct bm_store *store)
 {
-        int r = bm_checkpoint_write(store, false);
+        int r = bm_checkpoint_write(store, BM_CHECKPOINT_USUAL);
         return r == -ENOSPC ? 0 : r;
 }
 
@@ -48,24 +49,76 @@ static int compact(struct bm_store *store, unsigned least_share, bool all)
 /* The calling thread is in a round, and cannot wait for another. */
 static _Thread_local bool in_round;
 
+/* Bytes of files that went: of data, and of the index those that did not come anew. */
+static int64_t won_by_now(struct bm_store *store)
+{
+        return (int64_t)(atomic_load(&store->freed_bytes) +
+                         atomic_load(&store->manifests.index_freed) -
+                         atomic_load(&store->manifests.index_written));
+}
+
+/*
+ * One step towards room on a full disk: what can be emptied with the reserve's
+ * help, and one checkpoint, which frees it at once. *WON: files came free.
+ */
+static int make_room(struct bm_store *store, unsigned least_share, bool *won)
+{
+        int64_t before = won_by_now(store);
+        bool done = true;
+        int r = 0;
+        for (int i = 0; r == 0 && done && i < VICTIMS_A_STEP; i++) {
+                if (atomic_load(&store->closing))
+                        break;
+                r = bm_compact_one(store, least_share, &done);
+        }
+        if (r == -ENOSPC) /* what was emptied by now frees the rest */
+                r = 0;
+        if (r == 0 && (bm_compact_pending(store) || bm_checkpoint_wasteful(store)))
+                r = bm_checkpoint_write(store, BM_CHECKPOINT_ALONE);
+        (void)bm_space_refill(store);
+        *won = won_by_now(store) > before;
+        return r;
+}
+
+/* What a round is for. */
+enum effort {
+        USUAL,    /* what is due */
+        NEEDED,   /* somebody waits for room: one step, and then they look whether it is enough */
+        THOROUGH, /* all that can be won */
+};
+
+/* In the usual course step after step, until the reserve is whole or nothing is won any more. */
+static int refill(struct bm_store *store, enum effort effort, bool *won)
+{
+        int r;
+        do
+                r = make_room(store, effort == NEEDED ? SHARE_NEEDED : SHARE_DUE, won);
+        while (r == 0 && effort == USUAL && *won && bm_space_is_short(store) &&
+               !atomic_load(&store->closing));
+        return r == -ENOSPC ? 0 : r;
+}
+
 /* What fails is reported and does not keep the rest from being done: a damaged
  * record must not let the log grow without end. */
-static int one_round(struct bm_store *store, bool thorough)
+static int one_round(struct bm_store *store, enum effort effort, bool *won)
 {
         int r = bm_store_writable(store), swept = 0, compacted = 0;
+        *won = false;
         if (r < 0)
                 return r;
         in_round = true;
         if (atomic_load(&store->drops->n_keys) > 0)
                 swept = bm_large_sweep(store, NULL);
-        if (thorough || bm_compact_due(store))
-                compacted = compact(store, thorough ? SHARE_NEEDED : SHARE_DUE, thorough);
+        if (effort == NEEDED || (effort == USUAL && !bm_space_refill(store)))
+                compacted = refill(store, effort, won);
+        else if (effort == THOROUGH || bm_compact_due(store))
+                compacted = compact(store, effort == THOROUGH ? SHARE_NEEDED : SHARE_DUE,
+                                    effort == THOROUGH);
         if (bm_checkpoint_due(store))
                 r = checkpoint(store);
         for (int i = 0; r == 0 && i < 2 && bm_compact_pending(store); i++)
                 r = checkpoint(store);
         bm_checkpoint_free(store);
-        atomic_store(&store->log.segment_size, bm_space_segment_size(store));
         (void)bm_space_refill(store);
         in_round = false;
         if (r == 0)
@@ -73,12 +126,15 @@ static int one_round(struct bm_store *store, bool thorough)
         return r == 0 && swept != -ENOSPC ? swept : r;
 }
 
-static void run_round(struct bm_store *store, bool thorough)
+/* Whether it won room. */
+static bool run_round(struct bm_store *store, enum effort effort)
 {
-        int r = one_round(store, thorough);
+        bool won;
+        int r = one_round(store, effort, &won);
         if (r < 0 && r != -EROFS)
                 bm_store_log(store, BM_LOG_ERROR, "keeping the store in order failed: %s",
                              strerror(-r));
+        return won;
 }
 
 static void *keeper_thread(void *ctx)
@@ -94,16 +150,16 @@ static void *keeper_thread(void *ctx)
                         pthread_cond_timedwait(&k->changed, &k->lock, &due);
                 if (k->stop)
                         break;
-                bool thorough = k->thorough;
-                k->wake = k->thorough = false;
+                uint64_t asked = k->asked;
+                k->wake = false;
                 pthread_mutex_unlock(&k->lock);
-                run_round(store, thorough);
+                bool won = run_round(store, asked > k->answered ? NEEDED : USUAL);
                 pthread_mutex_lock(&k->lock);
-                k->rounds++;
+                k->answered = asked;
+                k->won = won;
                 pthread_cond_broadcast(&k->changed);
         }
-        k->rounds += 2; /* nobody waits for a round that never comes */
-        pthread_cond_broadcast(&k->changed);
+        pthread_cond_broadcast(&k->changed); /* nobody waits for a round that never comes */
         pthread_mutex_unlock(&k->lock);
         return NULL;
 }
@@ -139,40 +195,36 @@ void bm_keeper_wake(struct bm_store *store)
 }
 
 /* Waits for a round that began after now. */
-static void wait_round(struct bm_store *store)
+static bool wait_round(struct bm_store *store)
 {
         struct bm_keeper *k = &store->keeper;
         pthread_mutex_lock(&k->lock);
-        uint64_t until = k->rounds + 2; /* the one under way may have begun before */
-        while (k->rounds < until && !k->stop) {
-                k->wake = k->thorough = true;
-                pthread_cond_broadcast(&k->changed);
+        uint64_t ticket = ++k->asked;
+        k->wake = true;
+        pthread_cond_broadcast(&k->changed);
+        while (k->answered < ticket && !k->stop)
                 pthread_cond_wait(&k->changed, &k->lock);
-        }
+        bool won = k->answered >= ticket && k->won;
         pthread_mutex_unlock(&k->lock);
+        return won;
 }
 
 bool bm_keeper_win_space(struct bm_store *store)
 {
-        uint64_t before = atomic_load(&store->freed_bytes);
-        /* sweeping logs tombstones itself */
-        if (in_round)
+        if (in_round) /* sweeping logs tombstones itself */
                 return false;
-        if (store->keeper.running)
-                wait_round(store);
-        else
-                run_round(store, true);
-        return atomic_load(&store->freed_bytes) > before;
+        return store->keeper.running ? wait_round(store) : run_round(store, NEEDED);
 }
 
 int bm_compact(struct bm_store *store)
 {
         uint64_t before;
+        bool won;
         int r = bm_store_writable(store);
         do {
                 before = atomic_load(&store->freed_bytes);
                 if (r == 0)
-                        r = one_round(store, true);
+                        r = one_round(store, THOROUGH, &won);
         } while (r == 0 && atomic_load(&store->freed_bytes) > before);
         return r;
 }

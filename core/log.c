@@ -17,7 +17,6 @@ void bm_log_init(struct bm_log *log, struct bm_drives *drives)
         *log = (struct bm_log){.drives = drives};
         pthread_mutex_init(&log->prepare_lock, NULL);
         pthread_mutex_init(&log->append_lock, NULL);
-        atomic_init(&log->segment_size, UINT64_C(1) << BM_SEGMENT_LOG2_MIN);
 }
 
 void bm_log_deinit(struct bm_log *log)
@@ -248,10 +247,9 @@ static void count_made(struct bm_log *log, int r, uint64_t size, uint64_t us)
                 atomic_store(&log->stats.max_size, size);
 }
 
-/* Whether the segment numbered CAPACITY is the last one that there is. Both
- * at one moment: between an installation's steps a second successor would be
+/* Both at one moment: between an installation's steps a second successor would be
  * made. Once true it stays so until the holder of prepare_lock made one. */
-static bool lacks_next(struct bm_log *log, uint64_t capacity)
+bool bm_log_lacks_next(struct bm_log *log, uint64_t capacity)
 {
         pthread_mutex_lock(&log->append_lock);
         bool lacks = bm_pos_number(bm_log_tail(log)) == capacity &&
@@ -260,14 +258,13 @@ static bool lacks_next(struct bm_log *log, uint64_t capacity)
         return lacks;
 }
 
-int bm_log_prepare(struct bm_log *log, uint64_t capacity, uint64_t durable)
+int bm_log_prepare(struct bm_log *log, uint64_t capacity, uint64_t size, uint64_t durable)
 {
         struct timespec began;
         struct bm_segment *made;
         int r = 0;
         pthread_mutex_lock(&log->prepare_lock);
-        if (lacks_next(log, capacity)) {
-                uint64_t size = atomic_load(&log->segment_size);
+        if (bm_log_lacks_next(log, capacity)) {
                 clock_gettime(CLOCK_MONOTONIC, &began);
                 r = bm_drives_make(log->drives, BM_SEGMENT_LOG, size, capacity + 1, log->epoch,
                                    durable, &made);

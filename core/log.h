@@ -43,9 +43,8 @@ struct bm_log {
         struct bm_segment **unsynced; /* sealed since the last flush */
         size_t n_unsynced, cap_unsynced;
         /* synchronise themselves */
-        _Atomic uint64_t written;      /* bytes since open; relaxed, a figure */
-        _Atomic uint64_t segment_size; /* bytes that the next one shall have */
-        _Atomic bool restricted;       /* the reserve is drawn on: deletes only */
+        _Atomic uint64_t written; /* bytes since open; relaxed, a figure */
+        _Atomic bool restricted;  /* the reserve is not whole: deletes only */
         struct bm_log_stats {
                 _Atomic uint64_t added, failed, make_us, longest_us, max_size;
         } stats;
@@ -67,12 +66,15 @@ int bm_log_start(struct bm_log *log, struct bm_segment *segment, uint64_t used);
 int bm_log_append(struct bm_log *log, struct bm_record *records, size_t n, bool privileged,
                   struct bm_location *where, uint64_t *capacity);
 
+/* Whether the segment numbered CAPACITY is the last one that there is. */
+bool bm_log_lacks_next(struct bm_log *log, uint64_t capacity);
+
 /*
- * Makes the segment that follows the one numbered CAPACITY, unless that is
- * no longer the active one or the next is there already. DURABLE: a position
- * known durable. -ENOSPC leaves nothing behind.
+ * Makes the segment that follows the one numbered CAPACITY, SIZE bytes (a
+ * power of two), unless that is no longer the active one or the next is there
+ * already. DURABLE: a position known durable. -ENOSPC leaves nothing behind.
  */
-int bm_log_prepare(struct bm_log *log, uint64_t capacity, uint64_t durable);
+int bm_log_prepare(struct bm_log *log, uint64_t capacity, uint64_t size, uint64_t durable);
 
 /* Encodes, for byte OFFSET of SEGMENT, the seal that leads to NEXT; its length. */
 uint32_t bm_log_seal(const struct bm_segment *segment, uint64_t offset,

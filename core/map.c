@@ -163,6 +163,20 @@ void bm_maps_list_free(struct bm_maps *maps, struct bm_map **list, size_t n)
         free(list);
 }
 
+int bm_maps_each_bucket(struct bm_maps *maps,
+                        int (*fn)(void *ctx, struct bm_map *map, size_t bucket), void *ctx)
+{
+        struct bm_map **list;
+        size_t n;
+        int r = bm_maps_list(maps, &list, &n);
+        for (size_t i = 0; i < n && r == 0; i++) {
+                for (size_t k = 0; k < (size_t)1 << list[i]->buckets_log2 && r == 0; k++)
+                        r = fn(ctx, list[i], k);
+        }
+        bm_maps_list_free(maps, list, n);
+        return r;
+}
+
 /* Public */
 
 int bm_map_open(struct bm_store *store, uint64_t map_id, struct bm_map **mapp)

@@ -58,6 +58,11 @@ uint64_t bm_maps_n(struct bm_maps *maps);
 int bm_maps_list(struct bm_maps *maps, struct bm_map ***list, size_t *n);
 void bm_maps_list_free(struct bm_maps *maps, struct bm_map **list, size_t n);
 
+/* FN for each bucket of each map of the moment, without any lock; it returns 0 to go on.
+ * -ENOMEM: not for all of them. */
+int bm_maps_each_bucket(struct bm_maps *maps,
+                        int (*fn)(void *ctx, struct bm_map *map, size_t bucket), void *ctx);
+
 /* Maps that users see: their keys count as the store's. */
 static inline bool bm_map_is_user(const struct bm_map *map)
 {

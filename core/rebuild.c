@@ -97,6 +97,8 @@ static int measure(struct bm_segment *s, bool *sealed, uint64_t *end)
         atomic_store(&s->used, whole);
         atomic_store(&s->synced, 0);
         atomic_store(&s->n_puts, 0);
+        atomic_store(&s->kept_bytes, 0);
+        atomic_store(&s->kept_version, 0);
         atomic_store(&s->lowest_version, UINT64_MAX);
         atomic_store(&s->state, BM_SEGMENT_SEALED);
         return 0;
@@ -109,6 +111,8 @@ static int take_maps(struct rebuild *rb, const struct bm_record *r, const struct
         bm_replay_note_ids(rb->replay, r);
         if (bm_record_slot_kind(r->type) != BM_SLOT_EMPTY)
                 bm_segment_count_put(where->segment, version);
+        if (r->type == BM_REC_DEL && r->map_id != BM_MAP_ORPHANS)
+                bm_segment_count_tombstone(where->segment, r->length, version);
         if (r->type != BM_REC_MAP || bm_map_entry_decode(&entry, r->value, r->value_len) != 0 ||
             entry.map_id < BM_MAP_FIRST)
                 return 0;

@@ -92,6 +92,17 @@ static int seal_at(struct bm_store *store, uint64_t end, const struct bm_segment
         return r;
 }
 
+/* The index file of a checkpoint that came to no manifest: it may be what the reserve is short of.
+ */
+static int remove_unfinished(void *ctx, struct bm_segment *s)
+{
+        struct bm_store *store = ctx;
+        if (s->header.kind != BM_SEGMENT_INDEX || atomic_load(&s->state) != BM_SEGMENT_PREPARED ||
+            s->header.number <= store->manifests.newest.generation)
+                return 0;
+        return bm_drives_remove(&store->drives, s);
+}
+
 /* Files that the manifest and the log know nothing of: made and never used. */
 static int remove_stray(void *ctx, struct bm_segment *s)
 {
@@ -112,6 +123,8 @@ static int begin_after(struct bm_store *store, const struct bm_replay *rp)
         if (r == 0)
                 r = bm_start_each(store, wipe_behind_cold, NULL);
         if (r == 0)
+                r = bm_start_each(store, remove_unfinished, store);
+        if (r == 0)
                 r = bm_start_log(store, bm_pos_number(rp->end) + 1, rp->end, &segment);
         if (r == 0)
                 r = seal_at(store, rp->end, segment);
@@ -119,7 +132,7 @@ static int begin_after(struct bm_store *store, const struct bm_replay *rp)
                 return r;
         bm_start_at(store, segment, BM_SEGMENT_HEADER,
                     bm_pos(segment->header.number, BM_SEGMENT_HEADER));
-        r = bm_checkpoint_write(store, false);
+        r = bm_checkpoint_write(store, BM_CHECKPOINT_USUAL);
         if (r == -ENOSPC) { /* the next open replays the same once more */
                 bm_store_log(store, BM_LOG_WARNING, "no room for a checkpoint: %s",
                              strerror(ENOSPC));

@@ -78,18 +78,28 @@ struct bm_segment *bm_start_segment(struct bm_store *store, uint64_t number)
         return b.found;
 }
 
+struct first_segment {
+        struct bm_store *store;
+        uint64_t number, durable;
+        struct bm_segment *made;
+};
+
+static int make_first(void *ctx, uint64_t size)
+{
+        struct first_segment *f = ctx;
+        return bm_drives_make(&f->store->drives, BM_SEGMENT_LOG, size, f->number,
+                              f->store->log.epoch, f->durable, &f->made);
+}
+
 int bm_start_log(struct bm_store *store, uint64_t number, uint64_t durable,
                  struct bm_segment **segment)
 {
-        for (;;) {
-                atomic_store(&store->log.segment_size, bm_space_segment_size(store));
-                int r = bm_drives_make(&store->drives, BM_SEGMENT_LOG,
-                                       atomic_load(&store->log.segment_size), number,
-                                       store->log.epoch, durable, segment);
-                if (r != -ENOSPC ||
-                    !bm_space_draw(store, atomic_load(&store->log.segment_size), BM_SPACE_ALL))
-                        return r;
-        }
+        struct first_segment f = {.store = store, .number = number, .durable = durable};
+        int r = make_first(&f, bm_space_segment_size(store));
+        if (r == -ENOSPC)
+                r = bm_space_spend(store, make_first, &f);
+        *segment = f.made;
+        return r;
 }
 
 void bm_start_at(struct bm_store *store, struct bm_segment *s, uint64_t used, uint64_t durable)
@@ -143,7 +153,7 @@ int bm_start_fresh(struct bm_store *store)
         if (r == 0)
                 r = bm_txn_run(&txn, put_root, bytes);
         bm_txn_deinit(&txn);
-        return r < 0 ? r : bm_checkpoint_write(store, false);
+        return r < 0 ? r : bm_checkpoint_write(store, BM_CHECKPOINT_USUAL);
 }
 
 /* A store that was closed in order: step 3 */

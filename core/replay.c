@@ -157,6 +157,17 @@ int bm_replay_apply(struct bm_store *store, struct bm_target *t, struct bm_found
         return r != 0 ? r : bm_apply(store, t, found, record, where);
 }
 
+/* Whether the part of the index where TARGET belongs has what stands at POSITION of the log. */
+static int includes(const struct bm_target *target, uint64_t position, bool *there)
+{
+        uint64_t applied = target->bucket->applied;
+        int r = 0;
+        if (position >= applied)
+                r = bm_index_applied(&target->bucket->index, target->hash, &applied);
+        *there = position < applied;
+        return r;
+}
+
 static int replay_record(struct reader *rd, const struct bm_record *r,
                          const struct bm_location *where)
 {
@@ -164,6 +175,7 @@ static int replay_record(struct reader *rd, const struct bm_record *r,
         uint64_t position = bm_pos(where->segment->header.number, where->offset);
         struct bm_target target;
         struct bm_found found;
+        bool there = false;
         bm_replay_note_ids(rd->replay, r);
         int result = replay_maps(store, r);
         if (result != 0 || r->type == BM_REC_PAD || r->map_id == BM_MAP_ORPHANS)
@@ -177,7 +189,11 @@ static int replay_record(struct reader *rd, const struct bm_record *r,
                                          : BM_E_DAMAGED;
         else
                 result = bm_target_init(&target, map, r->key, r->key_len);
-        if (result != 0 || position < target.bucket->applied)
+        if (result == 0)
+                result = includes(&target, position, &there);
+        if (result == 0 && there && r->flags & BM_RECF_TIME)
+                atomic_store(&map->changed_ns, r->time_ns);
+        if (result != 0 || there)
                 goto out;
         result = bm_target_find(&target, &found);
         if (result == 0)
@@ -194,9 +210,11 @@ static int replay_frame(struct reader *rd, bool apply)
                 const struct bm_location *w = &rd->where[i];
                 if (r->type == BM_REC_SYNC && r->version > rd->replay->durable)
                         rd->replay->durable = r->version;
+                uint64_t position = bm_pos(w->segment->header.number, w->offset);
                 if (has_slot(r))
-                        bm_segment_count_put(w->segment,
-                                             bm_pos(w->segment->header.number, w->offset));
+                        bm_segment_count_put(w->segment, position);
+                if (r->type == BM_REC_DEL && r->map_id != BM_MAP_ORPHANS)
+                        bm_segment_count_tombstone(w->segment, r->length, position);
                 if (!apply || r->type == BM_REC_SYNC || r->type == BM_REC_SEAL)
                         continue;
                 int result = replay_record(rd, r, w);
@@ -245,6 +263,8 @@ static struct bm_segment *follow_seal(struct reader *rd, const struct bm_segment
 static void begin_segment(struct bm_segment *s)
 {
         atomic_store(&s->n_puts, 0); /* counted anew, from its start */
+        atomic_store(&s->kept_bytes, 0);
+        atomic_store(&s->kept_version, 0);
         atomic_store(&s->state, BM_SEGMENT_OPEN);
         atomic_store(&s->lowest_version, bm_pos(s->header.number, 0));
 }
@@ -369,7 +389,7 @@ static int count_slot(struct bm_store *store, const struct bm_slot *slot)
         return 0;
 }
 
-static int count_bucket(struct bm_map *map, size_t i)
+static int count_bucket(void *ctx, struct bm_map *map, size_t i)
 {
         unsigned skip = map->buckets_log2;
         uint64_t hash = skip ? (uint64_t)i << (64 - skip) : 0;
@@ -390,15 +410,7 @@ static int count_bucket(struct bm_map *map, size_t i)
 
 int bm_recount(struct bm_store *store)
 {
-        struct bm_map **maps;
-        size_t n;
         bm_drives_each(&store->drives, zero, NULL);
         atomic_store(&store->live_bytes, 0);
-        int r = bm_maps_list(&store->maps, &maps, &n);
-        for (size_t i = 0; i < n && r == 0; i++) {
-                for (size_t k = 0; k < (size_t)1 << maps[i]->buckets_log2 && r == 0; k++)
-                        r = count_bucket(maps[i], k);
-        }
-        bm_maps_list_free(&store->maps, maps, n);
-        return r;
+        return bm_maps_each_bucket(&store->maps, count_bucket, NULL);
 }

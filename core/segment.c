@@ -11,6 +11,8 @@
 
 #include "bucketmap.h"
 
+enum { VERSION_BYTES = 8 }; /* a record of the log gets longer by as much as a copy */
+
 void bm_segment_name(uint32_t file_id, char out[BM_SEGMENT_NAME])
 {
         snprintf(out, BM_SEGMENT_NAME, "%08" PRIx32, file_id);
@@ -226,6 +228,16 @@ void bm_segment_count_put(struct bm_segment *s, uint64_t version)
                 atomic_store_explicit(&s->lowest_version, version, memory_order_relaxed);
 }
 
+void bm_segment_count_tombstone(struct bm_segment *s, uint32_t length, uint64_t version)
+{
+        uint64_t highest = atomic_load_explicit(&s->kept_version, memory_order_relaxed);
+        atomic_fetch_add_explicit(&s->kept_bytes, length, memory_order_relaxed);
+        while (highest < version &&
+               !atomic_compare_exchange_weak_explicit(&s->kept_version, &highest, version,
+                                                      memory_order_relaxed, memory_order_relaxed))
+                ;
+}
+
 void bm_segment_add_live(struct bm_segment *s, uint32_t length)
 {
         atomic_fetch_add_explicit(&s->n_live, 1, memory_order_relaxed);
@@ -238,11 +250,21 @@ void bm_segment_drop_live(struct bm_segment *s, uint32_t length)
         atomic_fetch_sub_explicit(&s->live_bytes, length, memory_order_relaxed);
 }
 
+uint64_t bm_segment_output(const struct bm_segment *s)
+{
+        uint64_t live = atomic_load_explicit(&s->live_bytes, memory_order_relaxed);
+        uint64_t n_live = atomic_load_explicit(&s->n_live, memory_order_relaxed);
+        return s->header.kind == BM_SEGMENT_LOG ? live + n_live * VERSION_BYTES : live;
+}
+
 uint64_t bm_segment_reclaimable(const struct bm_segment *s)
 {
         uint64_t used = atomic_load_explicit(&s->used, memory_order_relaxed);
-        uint64_t live = atomic_load_explicit(&s->live_bytes, memory_order_relaxed);
-        uint64_t held = live + s->kept_bytes + BM_SEGMENT_HEADER;
+        uint64_t kept = atomic_load_explicit(&s->kept_bytes, memory_order_relaxed);
+        uint64_t held = bm_segment_output(s) + kept + BM_SEGMENT_HEADER;
+        /* a full one's last bytes did not take the next record, nor would those of its copies */
+        if (used < s->size / 2 && atomic_load(&s->state) != BM_SEGMENT_OPEN)
+                used = s->size;
         return used > held ? used - held : 0;
 }
 
@@ -258,11 +280,11 @@ void bm_segment_to_row(const struct bm_segment *s, struct bm_segment_row *row)
                 .salt = s->header.salt,
                 .used = atomic_load_explicit(&s->used, memory_order_acquire),
                 .live_bytes = atomic_load_explicit(&s->live_bytes, memory_order_relaxed),
-                .kept_bytes = s->kept_bytes,
+                .kept_bytes = atomic_load_explicit(&s->kept_bytes, memory_order_relaxed),
                 .n_puts = atomic_load_explicit(&s->n_puts, memory_order_relaxed),
                 .n_live = atomic_load_explicit(&s->n_live, memory_order_relaxed),
                 .lowest_version = atomic_load_explicit(&s->lowest_version, memory_order_relaxed),
-                .kept_version = s->kept_version,
+                .kept_version = atomic_load_explicit(&s->kept_version, memory_order_relaxed),
                 .base_time = s->header.base_time,
         };
 }
@@ -275,6 +297,6 @@ void bm_segment_from_row(struct bm_segment *s, const struct bm_segment_row *row)
         atomic_store_explicit(&s->n_puts, row->n_puts, memory_order_relaxed);
         atomic_store_explicit(&s->n_live, row->n_live, memory_order_relaxed);
         atomic_store_explicit(&s->lowest_version, row->lowest_version, memory_order_relaxed);
-        s->kept_bytes = row->kept_bytes;
-        s->kept_version = row->kept_version;
+        atomic_store_explicit(&s->kept_bytes, row->kept_bytes, memory_order_relaxed);
+        atomic_store_explicit(&s->kept_version, row->kept_version, memory_order_relaxed);
 }

@@ -49,16 +49,16 @@ struct bm_segment {
                 live_bytes;      /* of records (index segment: of blocks and tables) that live */
         _Atomic uint32_t n_puts; /* records that put something */
         _Atomic uint32_t n_live; /* those of them that live */
+        _Atomic uint64_t kept_bytes;   /* of tombstones, which stay while they hide something */
+        _Atomic uint64_t kept_version; /* the highest of those; 0: none */
         /* written under the log's append lock, or by the one compactor; read anywhere */
         _Atomic uint64_t used; /* bytes filled, the header included; release after the copy */
         _Atomic uint8_t state; /* enum bm_segment_state */
         _Atomic uint64_t lowest_version; /* of its records; UINT64_MAX: none */
         /* the compactor's and the checkpoint's, one thread */
-        bool emptied;                /* a compaction found or left nothing in it that is needed */
-        bool unreadable;             /* a compaction met damage in it: never chosen again */
-        _Atomic uint64_t kept_bytes; /* of tombstones that a compaction had to keep; a figure too */
-        uint64_t kept_version;       /* the highest of those */
-        uint64_t excluded_in;        /* generation of the first manifest without it */
+        bool emptied;         /* a compaction found or left nothing in it that is needed */
+        bool unreadable;      /* a compaction met damage in it: never chosen again */
+        uint64_t excluded_in; /* generation of the first manifest without it */
         /* the syncer's */
         _Atomic uint64_t synced; /* bytes from the start that are durable */
 };
@@ -132,11 +132,17 @@ static inline bool bm_record_intact(const struct bm_record *record)
 
 /* Counts a put record that stands in the segment, living or not. */
 void bm_segment_count_put(struct bm_segment *segment, uint64_t version);
+/* Counts a tombstone of LENGTH bytes that stands in it. */
+void bm_segment_count_tombstone(struct bm_segment *segment, uint32_t length, uint64_t version);
 /* A record of LENGTH bytes in it comes alive / dies. */
 void bm_segment_add_live(struct bm_segment *segment, uint32_t length);
 void bm_segment_drop_live(struct bm_segment *segment, uint32_t length);
 
-/* Dead bytes that a compaction would win. */
+/* Bytes that a compaction would copy, tombstones left out. */
+uint64_t bm_segment_output(const struct bm_segment *segment);
+
+/* Dead bytes that a compaction would win while tombstones must be kept; of a segment that was
+ * given up early, what was never used is dead too. */
 uint64_t bm_segment_reclaimable(const struct bm_segment *segment);
 
 void bm_segment_to_row(const struct bm_segment *segment, struct bm_segment_row *row);

@@ -9,11 +9,23 @@
 #include "store.h"
 
 enum {
-        SEGMENTS_WANTED = 32, /* so many make up what lives */
-        RESERVE_SEGMENTS = 4, /* two of the log, a cold one, and what a checkpoint's tables take */
+        SEGMENTS_WANTED = 32,    /* so many make up what lives */
+        TABLES_SLACK = 64 << 10, /* headers, and the ends of blocks */
+        BLOCK_BYTES_A_ROW = 512, /* fewer bytes has no index block that has a row in the tables */
+        PIECE_SHARE = 2,         /* of a segment is what the log gets of the reserve at a time */
 };
 
 static const uint64_t smallest = UINT64_C(1) << BM_SEGMENT_LOG2_MIN;
+
+/* What the parts of the reserve must have. */
+struct parts {
+        uint64_t log, cold, checkpoint;
+};
+
+static uint64_t whole(const struct parts *p)
+{
+        return p->log + p->cold + p->checkpoint;
+}
 
 /* What suits the amount that lives, however full the disk is. */
 static uint64_t wanted_size(struct bm_store *store)
@@ -30,64 +42,64 @@ static uint64_t wanted_size(struct bm_store *store)
         return UINT64_C(1) << (log2 < max ? log2 : max);
 }
 
-/* An upper bound of what the next checkpoint writes: a record changes a block at most. */
-static uint64_t checkpoint_bytes(struct bm_store *store)
-{
-        uint64_t records = atomic_load(&store->manifests.records_since);
-        uint64_t index = atomic_load(&store->index_stats.bytes);
-        return records < index / BM_BLOCK_BYTES_MAX ? records * BM_BLOCK_BYTES_MAX : index;
-}
-
-/* Locked. What is left of the reserve must still pay for several segments. */
-static uint64_t affordable_size(struct bm_store *store)
-{
-        uint64_t size = wanted_size(store);
-        while (size > smallest && size * RESERVE_SEGMENTS > store->reserved)
-                size /= 2;
-        return size;
-}
-
 uint64_t bm_space_segment_size(struct bm_store *store)
 {
-        pthread_mutex_lock(&store->reserve_lock);
-        uint64_t size = affordable_size(store);
-        pthread_mutex_unlock(&store->reserve_lock);
-        return size;
+        return wanted_size(store);
 }
 
-/* Locked. What the others need, which frees space, where this one only takes some. */
-static uint64_t kept_for_others(struct bm_store *store, enum bm_space_use use)
+struct sums {
+        uint64_t output; /* what compaction would copy out of the segment that has most to copy */
+        uint64_t segments;
+};
+
+static int add_segment(void *ctx, struct bm_segment *s)
 {
-        switch (use) {
-        case BM_SPACE_LOG:
-                return 2 * affordable_size(store) + checkpoint_bytes(store);
-        case BM_SPACE_COLD:
-                return affordable_size(store) + checkpoint_bytes(store);
-        case BM_SPACE_ALL:
-                break;
-        }
+        struct sums *sums = ctx;
+        if (s->header.kind == BM_SEGMENT_INDEX)
+                return 0;
+        sums->segments++;
+        if (bm_segment_reclaimable(s) > 0 && atomic_load(&s->n_live) > 0)
+                sums->output = bm_max_u64(sums->output,
+                                          bm_segment_output(s) + atomic_load(&s->kept_bytes));
         return 0;
 }
 
-bool bm_space_draw(struct bm_store *store, uint64_t need, enum bm_space_use use)
+/*
+ * What stands in the index files is written anew beside them; what does not
+ * stand there yet will, and then must be written anew beside that. Until the
+ * next look the index may grow by what two segments of the smallest records
+ * bring.
+ */
+static uint64_t checkpoint_bytes(struct bm_store *store, const struct sums *sums)
 {
-        bool ok = false;
-        pthread_mutex_lock(&store->reserve_lock);
-        uint64_t kept = kept_for_others(store, use);
-        if (store->reserved >= kept && store->reserved - kept >= need &&
-            bm_io_call(store->io, truncate, store->reserve_fd, store->reserved - need) == 0) {
-                store->reserved -= need;
-                atomic_store(&store->log.restricted, true);
-                ok = true;
-        }
-        pthread_mutex_unlock(&store->reserve_lock);
-        return ok;
+        uint64_t index = atomic_load(&store->index_stats.bytes) + wanted_size(store);
+        uint64_t there = atomic_load(&store->manifests.index_bytes);
+        return index + (index > there ? index - there : 0) +
+               index / BLOCK_BYTES_A_ROW * BM_BLOCK_ROW + (sums->segments + 2) * BM_SEGMENT_ROW +
+               bm_maps_n(&store->maps) * (BM_MAP_ROW + BM_BUCKET_ROW) +
+               (UINT64_C(2) << store->drives.superblock.buckets_log2) * BM_BUCKET_ROW +
+               bm_counts_n(&store->counts) * BM_COUNT_ROW + TABLES_SLACK;
+}
+
+/* Takes locks, and must be called without reserve_lock. */
+static struct parts parts_of(struct bm_store *store)
+{
+        struct sums sums = {0};
+        uint64_t size = wanted_size(store);
+        bm_drives_each(&store->drives, add_segment, &sums);
+        /* copies do not fill their segments wholly: half as much again */
+        uint64_t output = bm_max_u64(sums.output, size);
+        return (struct parts){
+                .log = 2 * size,
+                .cold = bm_round_up(output + output / 2, smallest),
+                .checkpoint = bm_round_up(checkpoint_bytes(store, &sums), smallest),
+        };
 }
 
 /* Locked. As much of it as the disk has room for. */
 static void fill_up(struct bm_store *store, uint64_t want)
 {
-        uint64_t step = want - store->reserved;
+        uint64_t step = want > store->reserved ? want - store->reserved : 0;
         while (store->reserved < want) {
                 step = bm_min_u64(step, want - store->reserved);
                 if (bm_io_call(store->io, allocate, store->reserve_fd, store->reserved, step) == 0)
@@ -97,60 +109,225 @@ static void fill_up(struct bm_store *store, uint64_t want)
                 else
                         break;
         }
+        atomic_store(&store->log.restricted, store->reserved < want);
 }
 
 /* Locked. */
-static void cut_to(struct bm_store *store, uint64_t want)
+static bool cut_to(struct bm_store *store, uint64_t want)
 {
-        if (store->reserved > want && bm_io_call(store->io, truncate, store->reserve_fd, want) == 0)
-                store->reserved = want;
+        if (bm_io_call(store->io, truncate, store->reserve_fd, want) < 0)
+                return false;
+        store->reserved = want;
+        return true;
+}
+
+/* Locked. Gives SIZE bytes back to the disk if KEPT are left then. */
+static bool draw(struct bm_store *store, uint64_t size, uint64_t kept)
+{
+        if (store->reserved < size || store->reserved - size < kept)
+                return false;
+        atomic_store(&store->log.restricted, true);
+        return cut_to(store, store->reserved - size);
+}
+
+/* What is to be made. */
+struct request {
+        int (*make)(void *ctx, uint64_t size); /* -ENOSPC leaves nothing behind */
+        bool (*needed)(void *ctx);             /* false: somebody else made it meanwhile */
+        void *ctx;
+};
+
+/* Without reserve_lock, for the new segment is written and synced. Rather a small one than none. */
+static int make_from_disk(struct bm_store *store, const struct request *q)
+{
+        uint64_t size = wanted_size(store);
+        int r;
+        do
+                r = q->make(q->ctx, size);
+        while (r == -ENOSPC && (size /= 2) >= smallest);
+        return r;
+}
+
+/* From the part of the reserve that is above KEPT. */
+static int make_from_reserve(struct bm_store *store, const struct request *q, uint64_t kept)
+{
+        int r = 0;
+        pthread_mutex_lock(&store->reserve_lock);
+        if (q->needed(q->ctx)) {
+                uint64_t part = store->reserved > kept ? store->reserved - kept : 0;
+                uint64_t size = bm_max_u64(wanted_size(store) / PIECE_SHARE, smallest);
+                while (size > smallest && size > part)
+                        size /= 2;
+                r = -ENOSPC;
+                while (r == -ENOSPC && draw(store, size, kept))
+                        r = q->make(q->ctx, size);
+        }
+        pthread_mutex_unlock(&store->reserve_lock);
+        return r;
+}
+
+/*
+ * While the reserve is whole and the disk has more, that is what is taken.
+ * Else whatever the disk has goes to the reserve first, so that nothing is
+ * taken which the parts that must be kept still lack.
+ */
+static int make(struct bm_store *store, const struct request *q, const struct parts *parts,
+                bool privileged, uint64_t kept)
+{
+        pthread_mutex_lock(&store->reserve_lock);
+        fill_up(store, whole(parts));
+        bool is_whole = store->reserved >= whole(parts);
+        pthread_mutex_unlock(&store->reserve_lock);
+        int r = is_whole ? make_from_disk(store, q) : -ENOSPC;
+        return r == -ENOSPC && privileged ? make_from_reserve(store, q, kept) : r;
+}
+
+static bool always(void *ctx)
+{
+        return true;
+}
+
+int bm_space_make_cold(struct bm_store *store, bm_space_make_fn fn, void *ctx)
+{
+        const struct parts parts = parts_of(store);
+        const struct request q = {.make = fn, .needed = always, .ctx = ctx};
+        return make(store, &q, &parts, true, parts.checkpoint);
+}
+
+/* What is above KEPT of the reserve, and what the disks have beside it. */
+static uint64_t room_above(struct bm_store *store, uint64_t kept)
+{
+        struct bm_io_space disk = {0};
+        uint64_t reserved = bm_space_reserved(store);
+        (void)bm_drives_space(&store->drives, &disk);
+        return disk.available_bytes + (reserved > kept ? reserved - kept : 0);
+}
+
+bool bm_space_draw(struct bm_store *store, uint64_t need, enum bm_space_use use)
+{
+        uint64_t kept = 0;
+        if (use != BM_SPACE_ALL) {
+                const struct parts parts = parts_of(store);
+                kept = parts.checkpoint + (use == BM_SPACE_LOG ? parts.cold : 0);
+        }
+        pthread_mutex_lock(&store->reserve_lock);
+        bool drawn = draw(store, need, kept);
+        pthread_mutex_unlock(&store->reserve_lock);
+        return drawn;
+}
+
+uint64_t bm_space_for_cold(struct bm_store *store)
+{
+        return room_above(store, parts_of(store).checkpoint);
+}
+
+uint64_t bm_space_for_checkpoint(struct bm_store *store)
+{
+        return room_above(store, 0);
+}
+
+int bm_space_spend(struct bm_store *store, bm_space_make_fn fn, void *ctx)
+{
+        int r = fn(ctx, smallest);
+        if (r != -ENOSPC)
+                return r;
+        pthread_mutex_lock(&store->reserve_lock);
+        while (r == -ENOSPC && store->reserved > 0 &&
+               draw(store, bm_min_u64(smallest, store->reserved), 0))
+                r = fn(ctx, smallest);
+        pthread_mutex_unlock(&store->reserve_lock);
+        return r;
+}
+
+bool bm_space_is_short(struct bm_store *store)
+{
+        return atomic_load(&store->log.restricted);
+}
+
+bool bm_space_is_exhausted(struct bm_store *store)
+{
+        const struct parts parts = parts_of(store);
+        return bm_space_reserved(store) < parts.cold + parts.checkpoint + smallest;
+}
+
+uint64_t bm_space_available(struct bm_store *store, uint64_t free)
+{
+        /* a segment more, or nothing */
+        return bm_space_is_short(store) || free < smallest ? 0 : free;
 }
 
 bool bm_space_refill(struct bm_store *store)
 {
-        uint64_t segments = RESERVE_SEGMENTS * wanted_size(store);
-        bool whole;
+        const struct parts parts = parts_of(store);
+        uint64_t want = whole(&parts);
         pthread_mutex_lock(&store->reserve_lock);
-        uint64_t want = segments + checkpoint_bytes(store);
-        /* what lives has shrunk; what a checkpoint took off comes back with the next records */
-        cut_to(store, segments + atomic_load(&store->index_stats.bytes));
+        if (store->reserved > want + want / 4) /* what lives has shrunk */
+                (void)cut_to(store, want);
         fill_up(store, want);
-        whole = store->reserved >= want;
-        atomic_store(&store->log.restricted, !whole);
+        bool is_whole = store->reserved >= want;
         pthread_mutex_unlock(&store->reserve_lock);
-        return whole;
+        return is_whole;
+}
+
+uint64_t bm_space_reserved(struct bm_store *store)
+{
+        pthread_mutex_lock(&store->reserve_lock);
+        uint64_t reserved = store->reserved;
+        pthread_mutex_unlock(&store->reserve_lock);
+        return reserved;
 }
 
 void bm_space_settle(struct bm_store *store)
 {
+        const struct parts parts = parts_of(store);
+        uint64_t want = parts.log + parts.cold;
+        struct bm_io_space disk;
+        if (bm_drives_space(&store->drives, &disk) < 0)
+                return;
         pthread_mutex_lock(&store->reserve_lock);
-        cut_to(store, RESERVE_SEGMENTS * wanted_size(store));
+        if (store->reserved > want && disk.available_bytes > 2 * parts.checkpoint)
+                (void)cut_to(store, want);
         pthread_mutex_unlock(&store->reserve_lock);
 }
 
-static int prepare(struct bm_store *store, uint64_t capacity)
+struct log_segment {
+        struct bm_store *store;
+        uint64_t capacity;
+};
+
+static int prepare_log(void *ctx, uint64_t size)
 {
-        atomic_store(&store->log.segment_size, bm_space_segment_size(store));
-        return bm_log_prepare(&store->log, capacity, atomic_load(&store->syncer.durable));
+        const struct log_segment *l = ctx;
+        return bm_log_prepare(&l->store->log, l->capacity, size,
+                              atomic_load(&l->store->syncer.durable));
+}
+
+static bool lacks_next(void *ctx)
+{
+        const struct log_segment *l = ctx;
+        return bm_log_lacks_next(&l->store->log, l->capacity);
+}
+
+static int make_log(struct bm_store *store, uint64_t capacity, bool privileged)
+{
+        struct log_segment l = {.store = store, .capacity = capacity};
+        const struct request q = {.make = prepare_log, .needed = lacks_next, .ctx = &l};
+        const struct parts parts = parts_of(store);
+        return make(store, &q, &parts, privileged, parts.cold + parts.checkpoint);
 }
 
 int bm_space_prepare(struct bm_store *store, uint64_t capacity)
 {
-        /* the reserve comes first: it is the larger, the more has changed */
-        return bm_space_refill(store) ? prepare(store, capacity) : -ENOSPC;
+        return make_log(store, capacity, false);
 }
 
 int bm_space_grow(struct bm_store *store, uint64_t capacity, bool privileged)
 {
-        for (;;) {
-                int r = privileged ? prepare(store, capacity) : bm_space_prepare(store, capacity);
-                if (r != -ENOSPC)
-                        return r;
-                uint64_t size = atomic_load(&store->log.segment_size);
-                if ((privileged && bm_space_draw(store, size, BM_SPACE_LOG)) ||
-                    bm_keeper_win_space(store))
-                        continue;
-                if (!privileged || !bm_space_draw(store, size, BM_SPACE_ALL))
-                        return -ENOSPC;
+        bool won = true;
+        int r = make_log(store, capacity, privileged);
+        while (r == -ENOSPC && won) {
+                won = bm_keeper_win_space(store);
+                r = make_log(store, capacity, privileged);
         }
+        return r;
 }

@@ -2,12 +2,19 @@
 /*
  * Room on the disks: how large the next segment shall be, and the reserve.
  *
- * The reserve is a file of really allocated bytes that ordinary writes never
- * touch. On a full disk deletions, compaction and checkpoints draw on it (it
- * is cut down, and what it gave back is allocated anew as a segment); until
- * it is whole again ordinary writes are refused. It pays for some segments and
- * for all of the index that the next checkpoint writes; segments get smaller
- * as it does.
+ * The reserve is a file of really allocated bytes in three parts, which
+ * ordinary writes never touch:
+ *
+ *      log         for the tombstones of deletions
+ *      cold        for what compaction moves out of one segment
+ *      checkpoint  for all of the index and its tables, written anew
+ *
+ * On a full disk those three draw on it: it is cut down, and what it gave back
+ * is allocated anew, under one lock, so that nobody else of this process gets
+ * between. Each leaves the parts of those behind it, so whatever deletions
+ * have taken, the next step that frees something can be done to its end.
+ * Until the reserve is whole again ordinary writes are refused. Why that is
+ * enough: DESIGN.md, "Space".
  */
 #ifndef BM_SPACE_H
 #define BM_SPACE_H
@@ -20,18 +27,40 @@ struct bm_store;
 
 /*
  * Makes the log segment that follows the one numbered CAPACITY. On a full
- * disk it waits for the keeper as long as that wins space; a PRIVILEGED
- * caller gets it from the reserve. Holds no lock when called. -ENOSPC.
+ * disk it waits for the keeper as long as that frees something; a PRIVILEGED
+ * caller gets it from the reserve before. Holds no lock when called. -ENOSPC.
  */
 int bm_space_grow(struct bm_store *store, uint64_t capacity, bool privileged);
 
-/* The same as far as it goes without that: the helper's. -ENOSPC. */
+/* The same as far as it goes without the reserve and without waiting: the
+ * helper's. -ENOSPC. */
 int bm_space_prepare(struct bm_store *store, uint64_t capacity);
 
 /* Size for the next data segment, bytes, from what lives now. */
 uint64_t bm_space_segment_size(struct bm_store *store);
 
-/* What a piece of the reserve is for, and what must be left of it. */
+/* Allocates SIZE bytes of whatever it is; 0 or a negative errno. */
+typedef int (*bm_space_make_fn)(void *ctx, uint64_t size);
+
+/* Makes a cold segment of a size of this function's choice. -ENOSPC. */
+int bm_space_make_cold(struct bm_store *store, bm_space_make_fn fn, void *ctx);
+/* Bytes that compaction may fill now beyond the open cold segment. */
+uint64_t bm_space_for_cold(struct bm_store *store);
+
+/* Bytes that a checkpoint may take. */
+uint64_t bm_space_for_checkpoint(struct bm_store *store);
+
+/* Calls FN, which takes the smallest segment's size for what must not fail, and
+ * on a full disk again with ever more of the reserve given back. */
+int bm_space_spend(struct bm_store *store, bm_space_make_fn fn, void *ctx);
+
+/* Whether the reserve is not whole: then ordinary writes are refused. */
+bool bm_space_is_short(struct bm_store *store);
+/* Whether deletions would have to wait: its part for the log is used up. */
+bool bm_space_is_exhausted(struct bm_store *store);
+/* What an ordinary writer may still hope for of FREE bytes on the disks. */
+uint64_t bm_space_available(struct bm_store *store, uint64_t free);
+/* What a piece of the reserve is for, and so what must be left of it. */
 enum bm_space_use {
         BM_SPACE_LOG,  /* what compaction and a checkpoint take */
         BM_SPACE_COLD, /* what a checkpoint takes */
@@ -41,8 +70,7 @@ enum bm_space_use {
 /* What is drawn where a segment is there, but the filesystem wants room to write to it. */
 enum { BM_SPACE_PIECE = 256 << 10 };
 
-/* Gives NEED bytes of the reserve back to the disk, for what frees space in
- * the end. False if there are not so many. */
+/* Gives NEED bytes of the reserve back to the disk. False if there are not so many. */
 bool bm_space_draw(struct bm_store *store, uint64_t need, enum bm_space_use use);
 /* Whether to try again what gave R, and has to be written so that a full store
  * can be opened, or frees space in the end: a piece of the reserve was given up. */
@@ -50,9 +78,13 @@ static inline bool bm_space_helps(struct bm_store *store, int r)
 {
         return r == -ENOSPC && bm_space_draw(store, BM_SPACE_PIECE, BM_SPACE_ALL);
 }
+
 /* Fills it up again, as far as the disk allows. True if it is whole. */
 bool bm_space_refill(struct bm_store *store);
-/* Cuts it to what a store without unsaved changes needs: it is being closed. */
+/* Bytes in it. */
+uint64_t bm_space_reserved(struct bm_store *store);
+/* Cuts it to what a store without unsaved changes needs, unless the disk is
+ * nearly full: the store is being closed, and must open again. */
 void bm_space_settle(struct bm_store *store);
 
 #endif

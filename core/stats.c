@@ -2,6 +2,7 @@
 /* Figures of a store. */
 #include <string.h>
 
+#include "space.h"
 #include "store.h"
 
 static const char *kind_name(uint8_t kind)
@@ -131,7 +132,7 @@ int bm_space(struct bm_store *store, struct bm_space *space)
         *space = (struct bm_space){
                 .total_bytes = disk.total_bytes,
                 .free_bytes = disk.free_bytes,
-                .available_bytes = disk.available_bytes,
+                .available_bytes = bm_space_available(store, disk.available_bytes),
                 .keys = atomic_load(&store->keys),
         };
         return 0;

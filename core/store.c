@@ -258,9 +258,12 @@ static int open_all(struct bm_store *store, const char *path, const struct bm_co
         if (r != 0)
                 return r;
         bm_drives_each(&store->drives, close_file, NULL);
-        atomic_store(&store->log.segment_size, bm_space_segment_size(store));
-        if (!store->read_only)
+        if (!store->read_only) {
                 (void)bm_space_refill(store);
+                /* or a full disk would not bear being killed and opened again and again */
+                if (bm_space_is_exhausted(store))
+                        (void)bm_keeper_win_space(store);
+        }
         if (config->expected_keys)
                 bm_set_anticipated_count(store->root, config->expected_keys);
         return start_threads(store);
@@ -308,7 +311,7 @@ int bm_close(struct bm_store *store)
                 if (r == 0 && store->cold)
                         atomic_store(&store->cold->state, BM_SEGMENT_SEALED);
                 if (r == 0)
-                        r = bm_checkpoint_write(store, true);
+                        r = bm_checkpoint_write(store, BM_CHECKPOINT_CLEAN);
                 if (r == 0)
                         bm_space_settle(store);
                 (void)bm_io_call(store->io, truncate, store->lock_fd, 0);

@@ -7,9 +7,9 @@
  * sweeps dropped chunks and writes checkpoints (keeper.h).
  *
  * Locks, in the order in which they may be taken: check_lock, rename_lock,
- * checkpoint_lock, stripes (in ascending order), maps.lock, log.prepare_lock,
- * log.append_lock, reserve_lock, drives.lock, counts.lock, watch.lock. The syncer's lock is never
- * held while another is taken.
+ * checkpoint_lock, stripes (in ascending order), maps.lock, reserve_lock,
+ * log.prepare_lock, log.append_lock, drives.lock, counts.lock, watch.lock. The syncer's lock is
+ * never held while another is taken.
  */
 #ifndef BM_STORE_H
 #define BM_STORE_H
@@ -39,8 +39,9 @@ struct bm_keeper {
         pthread_mutex_t lock;
         pthread_cond_t changed;
         /* guarded by lock */
-        bool stop, wake, thorough;
-        uint64_t rounds; /* finished; who waits for space waits for the next but one */
+        bool stop, wake;
+        uint64_t asked, answered; /* tickets of those who wait for room: given out, and looked at */
+        bool won;                 /* the last round freed something */
 };
 
 /* The newest manifest and what follows from it (checkpoint.c). */
@@ -49,6 +50,8 @@ struct bm_manifests {
         struct bm_manifest newest;
         _Atomic uint64_t log_at_last; /* log.written when it was made */
         _Atomic uint64_t records_since;
+        _Atomic uint64_t index_bytes;                /* of the blocks that it refers to */
+        _Atomic uint64_t index_written, index_freed; /* bytes of index files since open */
         _Atomic uint64_t checkpoints;
 };
 

@@ -274,5 +274,6 @@ int bm_tables_load(struct bm_store *store, const struct bm_manifest *m)
                         return r;
         }
         count_tables(store, m);
+        atomic_store(&store->manifests.index_bytes, atomic_load(&store->index_stats.bytes));
         return 0;
 }

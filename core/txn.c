@@ -344,11 +344,13 @@ static int apply_all(struct bm_txn *txn, const struct bm_location *where)
                 int one = 0;
                 if (s->action == BM_ACT_LOOK || s->action == BM_ACT_ADOPT)
                         continue;
-                one = bm_apply(txn->store, &s->target, &s->found, &s->next, &where[logged]);
+                const struct bm_location *w = &where[logged];
+                uint64_t position = bm_pos(w->segment->header.number, w->offset);
+                one = bm_apply(txn->store, &s->target, &s->found, &s->next, w);
                 if (s->action == BM_ACT_PUT)
-                        bm_segment_count_put(
-                                where[logged].segment,
-                                bm_pos(where[logged].segment->header.number, where[logged].offset));
+                        bm_segment_count_put(w->segment, position);
+                if (s->action == BM_ACT_DELETE && s->target.map->id != BM_MAP_ORPHANS)
+                        bm_segment_count_tombstone(w->segment, w->length, position);
                 if (s->action == BM_ACT_DELETE && s->next.count >= BM_MAP_FIRST)
                         bm_maps_remove(&txn->store->maps, s->next.count);
                 if (one < 0)
@@ -461,8 +463,7 @@ static int attempt(struct bm_txn *txn, bm_fill_fn fill, void *ctx)
 static int ease_disk(struct bm_txn *txn)
 {
         if ((txn->privileged && bm_space_draw(txn->store, BM_SPACE_PIECE, BM_SPACE_LOG)) ||
-            bm_keeper_win_space(txn->store) ||
-            (txn->privileged && bm_space_draw(txn->store, BM_SPACE_PIECE, BM_SPACE_ALL)))
+            bm_keeper_win_space(txn->store))
                 return 0;
         return -ENOSPC;
 }

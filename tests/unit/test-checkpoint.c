@@ -126,6 +126,154 @@ static void changes_in_between_are_applied_once(void **state)
         assert_sound(f);
 }
 
+/*
+ * A bucket of several writes, and in the midst of it names all over that were
+ * values, are removed, and become those of maps that were there before.
+ * Replayed over what came of them, the values would take those maps away.
+ */
+enum { MANY = 150000, NAMES = 300 };
+
+static size_t name_of(unsigned i, char name[16])
+{
+        return (size_t)snprintf(name, 16, "name%u", i);
+}
+
+static void make_maps(struct fixture *f)
+{
+        char name[16];
+        for (unsigned i = 0; i < NAMES; i++) {
+                size_t len = name_of(i, name);
+                struct bm_map *map;
+                uint64_t id;
+                name[0] = 'm';
+                assert_int_equal(bm_map_create(f->root, name, len, NULL, 0, &id, NULL), 0);
+                assert_int_equal(bm_map_open(f->store, id, &map), 0);
+                assert_int_equal(bm_insert(map, "key", 3, name, len, 1), 0);
+                bm_map_close(map);
+        }
+}
+
+static bool has_key(struct fixture *f, const char *key)
+{
+        struct bm_view view;
+        int r = bm_read_value(f->root, key, strlen(key), &view);
+        bm_view_release(&view);
+        return r == 0;
+}
+
+static void values_become_maps(struct fixture *f, unsigned call)
+{
+        const struct bm_index *ix = &f->root->buckets[0].index;
+        char name[16];
+        if (ix->copied == 0 || has_key(f, "name0"))
+                return;
+        for (unsigned i = 0; i < NAMES; i++) {
+                size_t len = name_of(i, name);
+                char old[16];
+                memcpy(old, name, sizeof(old));
+                old[0] = 'm';
+                struct bm_ref from = {.map = f->root, .key = old, .key_len = len};
+                struct bm_rename_args args = {0};
+                assert_int_equal(bm_insert(f->root, name, len, "value", 5, 1), 0);
+                assert_int_equal(bm_delete_key(f->root, name, len), 0);
+                assert_int_equal(bm_rename(&from, f->root, name, len, &args), 0);
+                assert_int_equal(bm_insert(f->root, old, len, "another", 7, 1), 0);
+        }
+}
+
+static void a_bucket_is_copied_in_runs(void **state)
+{
+        struct fixture *f = *state;
+        struct bm_map_info before, info;
+        char key[16];
+        fixture_close(f);
+        snprintf(f->path, sizeof(f->path), "%s/one", f->dir);
+        f->config.n_buckets = 1;
+        assert_int_equal(bm_create(f->path, &f->config), 0);
+        fixture_open(f);
+        for (unsigned i = 0; i < MANY; i++)
+                assert_int_equal(bm_insert(f->root, key, key_of(i, key), "", 0, 1), 0);
+        make_maps(f);
+        watch(f, values_become_maps, 0);
+        assert_int_equal(bm_checkpoint(f->store), 0);
+        assert_true(has_key(f, "name0"));
+        assert_int_equal(bm_map_info(f->root, &before), 0);
+        kill_and_open(f);
+        assert_int_equal(bm_map_info(f->root, &info), 0);
+        assert_int_equal(info.n_keys, MANY + 2 * NAMES);
+        assert_int_equal(info.n_maps, NAMES);
+        assert_int_equal(info.value_bytes, before.value_bytes);
+        for (unsigned i = 0; i < NAMES; i++) {
+                struct bm_view view;
+                struct bm_map *map;
+                size_t len = name_of(i, key);
+                assert_int_equal(bm_read_value(f->root, key, len, &view), 0);
+                assert_int_equal(bm_map_open(f->store, view.map_id, &map), 0);
+                bm_view_release(&view);
+                assert_int_equal(bm_read_value(map, "key", 3, &view), 0);
+                assert_int_equal(view.size, len);
+                bm_view_release(&view);
+                bm_map_close(map);
+                key[0] = 'm';
+                assert_text(f, key, "another");
+        }
+        assert_sound(f);
+}
+
+/* The three limits of a replay, each to the last byte or record. */
+static void due_when_a_replay_gets_long(void **state)
+{
+        struct fixture *f = *state;
+        struct bm_manifests *m = &f->store->manifests;
+        _Atomic uint64_t *written = &f->store->log.written;
+        uint64_t index = atomic_load(&f->store->index_stats.bytes);
+        uint64_t since = atomic_load(&m->log_at_last);
+        put_text(f, "key", "value");
+        assert_false(bm_checkpoint_due(f->store));
+        uint64_t records = atomic_load(&m->records_since), bytes = atomic_load(written);
+        atomic_store(&m->records_since, 3000000);
+        assert_false(bm_checkpoint_due(f->store));
+        atomic_store(&m->records_since, 3000001);
+        assert_true(bm_checkpoint_due(f->store));
+        atomic_store(&m->records_since, records);
+        atomic_store(written, since + (256 << 20));
+        assert_false(bm_checkpoint_due(f->store));
+        atomic_store(written, since + (256 << 20) + 1);
+        assert_true(bm_checkpoint_due(f->store));
+        /* of a large index a quarter counts */
+        atomic_store(&f->store->index_stats.bytes, UINT64_C(4) << 30);
+        assert_false(bm_checkpoint_due(f->store));
+        atomic_store(written, since + (1 << 30) + 1);
+        assert_true(bm_checkpoint_due(f->store));
+        atomic_store(&f->store->index_stats.bytes, index);
+        atomic_store(written, bytes);
+}
+
+static void log_on(struct fixture *f, unsigned call)
+{
+        if (call == 0)
+                put_text(f, "meanwhile", "value");
+}
+
+/* They count from where a replay would begin, and go on if there is no new beginning. */
+static void a_replay_is_counted_from_its_beginning(void **state)
+{
+        struct fixture *f = *state;
+        struct bm_manifests *m = &f->store->manifests;
+        fill(f);
+        uint64_t records = atomic_load(&m->records_since), since = atomic_load(&m->log_at_last);
+        assert_true(records >= KEYS);
+        watch(f, NULL, -EIO);
+        assert_int_equal(bm_checkpoint(f->store), -EIO);
+        assert_int_equal(atomic_load(&m->records_since), records);
+        assert_int_equal(atomic_load(&m->log_at_last), since);
+        since = atomic_load(&f->store->log.written);
+        watch(f, log_on, 0);
+        assert_int_equal(bm_checkpoint(f->store), 0);
+        assert_int_equal(atomic_load(&m->records_since), 1);
+        assert_int_equal(atomic_load(&m->log_at_last), since);
+}
+
 /* Maps come, go, move and replace others. */
 static void change_maps(struct fixture *f, unsigned call)
 {
@@ -284,6 +432,9 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 test_here(changes_in_between_are_applied_once),
+                test_here(a_bucket_is_copied_in_runs),
+                test_here(due_when_a_replay_gets_long),
+                test_here(a_replay_is_counted_from_its_beginning),
                 test_here(maps_in_between_come_and_go),
                 test_here(a_failed_one_is_made_up_for),
                 test_here(files_do_not_gather),

@@ -136,10 +136,12 @@ static void wipe_manifests(struct fixture *f)
 
 static int add_kept(void *ctx, struct bm_segment *s)
 {
-        *(uint64_t *)ctx += atomic_load(&s->kept_bytes);
+        if (s->header.kind == BM_SEGMENT_COLD)
+                *(uint64_t *)ctx += atomic_load(&s->kept_bytes);
         return 0;
 }
 
+/* Of tombstones that a compaction copied. */
 static uint64_t kept_bytes(struct fixture *f)
 {
         uint64_t kept = 0;

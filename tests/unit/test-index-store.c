@@ -120,7 +120,9 @@ static int refuse(void *ctx, struct bm_block_row *row, const void *image, size_t
 static void failed_write_leaves_blocks_changed(void **state)
 {
         fill(0, 10);
-        assert_int_equal(bm_index_checkpoint(&ix, 3, 5, refuse, NULL), -ENOSPC);
+        struct bm_index_run run = {.map_id = 3, .applied = 5, .max_bytes = UINT32_MAX};
+        assert_int_equal(bm_index_checkpoint(&ix, &run, refuse, NULL), -ENOSPC);
+        bm_index_end_run(&ix);
         disk_checkpoint(&disk, &ix, 6);
         assert_int_equal(disk.n_written, 1);
 }

@@ -44,7 +44,7 @@ static void empty_index_has_no_block(void **state)
         assert_int_equal(find_id(&ix, 1, 1, &place), BM_E_NOT_FOUND);
         assert_int_equal(bm_index_room(&ix, 1, &capacity), BM_E_INDEX_NO_SPACE);
         assert_int_equal(capacity, 0);
-        assert_int_equal(bm_index_n_rows(&ix), 0);
+        assert_int_equal(ix.n_blocks, 0);
         assert_int_equal(bm_index_applied(&ix, 1, &applied), 0);
         assert_int_equal(applied, 0);
         assert_int_equal(bm_index_collect(&ix, 1, &slots, &n, &last), 0);

@@ -4,7 +4,7 @@
 
 #include "store-fixture.h"
 
-enum { THREADS = 4, FRAMES = 4000 };
+enum { THREADS = 4, FRAMES = 4000, SEGMENT = 1 << BM_SEGMENT_LOG2_MIN };
 
 /* Records of a map that is not there: replay passes them by. */
 static struct bm_record record_of(uint64_t id, const void *value, size_t len)
@@ -25,7 +25,7 @@ static int append(struct bm_log *log, struct bm_record *records, size_t n,
         int r;
         while ((r = bm_log_append(log, records, n, false, where, &capacity)) ==
                BM_E_DATA_NO_SPACE) {
-                r = bm_log_prepare(log, capacity, 0);
+                r = bm_log_prepare(log, capacity, SEGMENT, 0);
                 if (r < 0)
                         return r;
         }
@@ -116,12 +116,12 @@ static void a_full_segment_refuses_and_changes_nothing(void **state)
         assert_int_equal(r, BM_E_DATA_NO_SPACE);
         assert_int_equal(capacity, bm_pos_number(tail));
         assert_int_equal(bm_log_tail(log), tail);
-        assert_int_equal(bm_log_prepare(log, capacity - 1, 0), 0); /* stale: nothing */
+        assert_int_equal(bm_log_prepare(log, capacity - 1, SEGMENT, 0), 0); /* stale: nothing */
         assert_null(atomic_load(&log->next));
-        assert_int_equal(bm_log_prepare(log, capacity, 0), 0);
+        assert_int_equal(bm_log_prepare(log, capacity, SEGMENT, 0), 0);
         struct bm_segment *next = atomic_load(&log->next);
         assert_non_null(next);
-        assert_int_equal(bm_log_prepare(log, capacity, 0), 0); /* once is enough */
+        assert_int_equal(bm_log_prepare(log, capacity, SEGMENT, 0), 0); /* once is enough */
         assert_ptr_equal(atomic_load(&log->next), next);
         assert_int_equal(bm_log_append(log, &record, 1, false, &where, &capacity), 0);
         assert_ptr_equal(where.segment, next);

@@ -166,7 +166,7 @@ static void a_clean_close_covers_only_what_is_durable(void **state)
         f->io.ops.sync_data = watch_sync;
         watched.store = f->store;
         assert_int_equal(bm_sync(f->store), 0);
-        assert_int_equal(bm_checkpoint_write(f->store, true), 0);
+        assert_int_equal(bm_checkpoint_write(f->store, BM_CHECKPOINT_CLEAN), 0);
         assert_true(f->store->manifests.newest.clean);
         assert_true(f->store->manifests.newest.covered <= watched.synced_tail);
         f->io.ops.sync_data = fault_sync_data;
