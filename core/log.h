@@ -22,7 +22,7 @@ struct bm_location {
 
 /* Not an outcome for callers: the disk has no room for bytes of a segment that
  * is there already (nomap only). */
-enum { BM_E_DISK_FULL = 1001 };
+enum { BM_E_DISK_FULL = 999 }; /* below those of transactions: txn.h */
 
 enum { BM_SEAL_ROOM = 64 }; /* every log segment keeps this free for its seal */
 
