@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "explorer.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Memory is used as it fills; a table that is nearly full would be slow. */
@@ -47,7 +50,27 @@ size_t seen_count(const struct seen *seen)
         return atomic_load(&seen->n);
 }
 
-static char place[64], drives[DRIVES_MAX][80];
+static char base[64], place[80], drives[DRIVES_MAX][96];
+static bool shared; /* BASE is for several processes */
+
+static void make_base(void)
+{
+        snprintf(base, sizeof(base), "%s/bucketmap-crash.XXXXXX",
+                 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+        if (!mkdtemp(base)) {
+                perror(base);
+                exit(99);
+        }
+}
+
+static void set_place(pid_t pid, const char *paths[DRIVES_MAX])
+{
+        snprintf(place, sizeof(place), "%s/%d", base, (int)pid);
+        for (unsigned i = 0; i < DRIVES_MAX; i++) {
+                snprintf(drives[i], sizeof(drives[i]), "%s/%u", place, i);
+                paths[i] = drives[i];
+        }
+}
 
 void explorer_init(struct explorer *x, uint64_t seed)
 {
@@ -56,15 +79,12 @@ void explorer_init(struct explorer *x, uint64_t seed)
                                .max_reports = 20,
                                .seen = seen_new(),
                                .only = getenv("BM_STATE")};
-        snprintf(place, sizeof(place), "%s/bucketmap-crash.XXXXXX",
-                 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-        if (!mkdtemp(place)) {
+        if (!shared)
+                make_base();
+        set_place(getpid(), x->paths);
+        if (mkdir(place, 0700) < 0) {
                 perror(place);
                 exit(99);
-        }
-        for (unsigned i = 0; i < DRIVES_MAX; i++) {
-                snprintf(drives[i], sizeof(drives[i]), "%s/%u", place, i);
-                x->paths[i] = drives[i];
         }
 }
 
@@ -72,7 +92,33 @@ void explorer_deinit(struct explorer *x)
 {
         remove_store(x->paths, DRIVES_MAX);
         (void)rmdir(place);
+        if (!shared)
+                (void)rmdir(base);
         munmap(x->seen, sizeof(*x->seen));
+}
+
+void explorers_begin(void)
+{
+        make_base();
+        shared = true;
+}
+
+void explorers_child(void)
+{
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+void explorers_clean(pid_t child)
+{
+        const char *paths[DRIVES_MAX];
+        set_place(child, paths);
+        remove_store(paths, DRIVES_MAX);
+        (void)rmdir(place);
+}
+
+void explorers_end(void)
+{
+        (void)rmdir(base);
 }
 
 bool explorer_done(const struct explorer *x)

@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "disk.h"
 
@@ -39,6 +40,13 @@ struct explorer {
 /* Directories of its own, on a memory filesystem if there is one. */
 void explorer_init(struct explorer *x, uint64_t seed);
 void explorer_deinit(struct explorer *x);
+
+/* For processes with an explorer each: before the first is made, when one has
+ * ended, perhaps by a signal, and after the last. They end with this one. */
+void explorers_begin(void);
+void explorers_child(void);
+void explorers_clean(pid_t child);
+void explorers_end(void);
 
 bool explorer_done(const struct explorer *x);
 /* The present state is the one that was asked for. */

@@ -17,6 +17,7 @@ enum { STATES = 20000, OPS = 250, CUTS = 40, CAUGHT = 3, MUTANTS_MAX = 64 };
 static int live(const struct mutant *m, size_t limit)
 {
         struct explorer x;
+        explorers_child();
         explorer_init(&x, 1);
         x.max_reports = 1;
         x.limit = limit;
@@ -42,6 +43,8 @@ static bool is_caught(const pid_t *pids, bool *caught)
                 if (pids[i] == pid)
                         caught[i] = WIFSIGNALED(status) || WEXITSTATUS(status) == CAUGHT;
         }
+        if (pid > 0)
+                explorers_clean(pid);
         return pid > 0;
 }
 
@@ -55,6 +58,7 @@ int main(int argc, char **argv)
         int escaped = 0;
         printf("1..%zu\n", only ? 1 : n_mutants);
         fflush(stdout);
+        explorers_begin();
         for (size_t i = 0; i < n_mutants; i++) {
                 if (only && atoi(only) != (int)i + 1)
                         continue;
@@ -69,6 +73,7 @@ int main(int argc, char **argv)
         }
         while (is_caught(pids, caught))
                 ;
+        explorers_end();
         for (size_t i = 0; i < n_mutants; i++) {
                 if (pids[i] == 0)
                         continue;

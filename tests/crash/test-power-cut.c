@@ -36,6 +36,7 @@ static void on_crash(int sig)
 
 static int run(struct total *total, size_t limit, struct seen *seen)
 {
+        explorers_child();
         explorer_init(&x, 0);
         struct seen *own = x.seen;
         x.limit = limit;
@@ -79,6 +80,7 @@ int main(int argc, char **argv)
         atomic_store(&total->seed, seed ? strtoull(seed, NULL, 0) : 1);
         printf("# seeds from %llu\n", (unsigned long long)atomic_load(&total->seed));
         fflush(stdout);
+        explorers_begin();
         for (unsigned i = 0; i < jobs; i++) {
                 pids[i] = fork();
                 if (pids[i] == 0)
@@ -90,7 +92,9 @@ int main(int argc, char **argv)
                 int status;
                 if (waitpid(pids[i], &status, 0) != pids[i] || status != 0)
                         atomic_fetch_add(&total->n_failed, 1);
+                explorers_clean(pids[i]);
         }
+        explorers_end();
         printf("# %llu states, %zu of them distinct, from %llu rounds: %llu bad\n",
                (unsigned long long)atomic_load(&total->n_states), seen_count(seen),
                (unsigned long long)atomic_load(&total->n_rounds),
