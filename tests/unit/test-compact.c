@@ -276,11 +276,12 @@ static void damage_stops_nothing_else(void **state)
 }
 
 /* The count of a record changes while its segment is being compacted: its copy
- * has the new one, and must not claim to be older than that. */
+ * has the new one, and must not claim to be older than that, nor as new as the
+ * tombstone that the log takes next. */
 static struct {
         struct fixture *f;
         bool armed;
-        uint64_t tail;
+        uint64_t at; /* position of the count */
 } meanwhile;
 
 static int count_as_room_is_made(const struct bm_io *io, int fd, uint64_t offset, uint64_t len)
@@ -288,8 +289,8 @@ static int count_as_room_is_made(const struct bm_io *io, int fd, uint64_t offset
         const struct bm_ref ref = {.map = meanwhile.f->root, .key = "key7", .key_len = 4};
         if (meanwhile.armed) {
                 meanwhile.armed = false;
+                meanwhile.at = bm_log_tail(&meanwhile.f->store->log);
                 assert_int_equal(bm_count_set(&ref, 77), 0);
-                meanwhile.tail = bm_log_tail(&meanwhile.f->store->log);
         }
         return fault_allocate(io, fd, offset, len);
 }
@@ -316,7 +317,9 @@ static void a_copy_is_as_new_as_its_count(void **state)
         const struct bm_segment *s = bm_drives_segment(&f->store->drives, entry.file_id);
         assert_int_equal(bm_segment_record(s, entry.offset, &record), 0);
         assert_int_equal(record.count, 77);
-        assert_true(record.version >= meanwhile.tail);
+        assert_true(record.version >= meanwhile.at);
+        /* and older than whatever comes next */
+        assert_true(record.version < bm_log_tail(&f->store->log));
 }
 
 int main(void)
