@@ -86,6 +86,14 @@ BM_CHECKED int fs_inode_map(struct fs_inodes *inodes, struct fs_inode *dir, stru
 void fs_inode_set_group(struct fs_inodes *inodes, struct fs_inode *dir, bool set_gid, uint32_t gid);
 bool fs_inode_group(struct fs_inodes *inodes, struct fs_inode *dir, uint32_t *gid);
 
+/*
+ * The kernel is about to be told of names in it, or that one is not there; to
+ * be called before the map is asked. Whether that ever was: if not, the kernel
+ * caches no name of the directory, and who enters one finds that out behind it.
+ */
+void fs_inode_telling(struct fs_inode *dir);
+bool fs_inode_has_told(const struct fs_inode *dir);
+
 /* A listing of it met a record that could not be read. */
 void fs_inode_set_damaged(struct fs_inodes *inodes, struct fs_inode *dir, bool damaged);
 bool fs_inode_damaged(struct fs_inodes *inodes, struct fs_inode *dir);

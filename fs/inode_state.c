@@ -9,6 +9,18 @@ bool fs_inode_is_dir(const struct fs_inode *inode)
         return inode->is_dir;
 }
 
+/* Both in one order with all else: whoever finds a name missing has told before it came. */
+void fs_inode_telling(struct fs_inode *dir)
+{
+        if (!atomic_load(&dir->has_told))
+                atomic_store(&dir->has_told, true);
+}
+
+bool fs_inode_has_told(const struct fs_inode *dir)
+{
+        return atomic_load(&dir->has_told);
+}
+
 static bool has_flag(struct fs_inodes *inodes, struct fs_inode *inode, enum inode_flag flag)
 {
         struct stripe *stripe = fs_inode_lock(inodes, inode->id);

@@ -29,8 +29,9 @@ static void tell(struct fuse_session *session, const struct fs_notice *notice)
                 const struct fs_stale *stale = &notice->stale[i];
                 bool last_of_dir = i + 1 == notice->n_stale || stale[1].dir != stale->dir;
 
-                fuse_lowlevel_notify_inval_entry(session, stale->dir, stale->name,
-                                                 strlen(stale->name));
+                if (stale->name)
+                        fuse_lowlevel_notify_inval_entry(session, stale->dir, stale->name,
+                                                         strlen(stale->name));
                 /* a negative offset: its attributes only, whoever has it open may read on */
                 if (stale->ino)
                         fuse_lowlevel_notify_inval_inode(session, stale->ino,

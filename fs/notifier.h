@@ -20,9 +20,9 @@ struct fs_notifier;
 /* One name to be forgotten by the kernel, with what it knows of the file. */
 struct fs_stale {
         fuse_ino_t dir;
-        const char *name;
-        fuse_ino_t ino; /* its attributes go too; 0: none */
-        bool contents;  /* and what is cached of its value */
+        const char *name; /* NULL: none, only what is kept of the directory itself */
+        fuse_ino_t ino;   /* its attributes go too; 0: none */
+        bool contents;    /* and what is cached of its value */
 };
 
 /* The caller's, until DONE. */

@@ -143,8 +143,10 @@ static void read_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, 
                 fs_reply(req, -ESTALE);
                 return;
         }
-        if (plus)
+        if (plus) {
+                fs_inode_telling(l.dir);
                 max_ids = size / fuse_add_direntry_plus(req, NULL, 0, "x", NULL, 0) + 1;
+        }
         l.ids = fs_thread_buffer(fs, max_ids * sizeof(*l.ids) + size);
         if (l.ids) {
                 l.buf = (char *)(l.ids + max_ids);

@@ -103,14 +103,26 @@ static int put_named(struct call *call, const struct record *record, const struc
         return result == BM_E_COUNT ? -EINVAL : result;
 }
 
+/* The kernel has to hear of NAME in DIR; NULL: that something is new in DIR. */
+static void note_stale(struct call *call, fuse_ino_t dir, const char *name, uint64_t replaced_id)
+{
+        call->notice.stale = call->stale;
+        if (name || !call->notice.n_stale)
+                call->stale[call->notice.n_stale++] = (struct fs_stale){
+                        .dir = dir, .name = name, .ino = replaced_id, .contents = true};
+}
+
 static uint8_t put_record(struct call *call, fuse_ino_t dir, const struct record *record)
 {
         struct fs_put put = {0};
         struct fs_name name;
+        bool cached = false;
         int result = fs_name_of(call->fs, dir, record->name, &name);
 
-        if (!result)
+        if (!result) {
                 result = put_named(call, record, &name, &put);
+                cached = put.replaced_id || fs_inode_has_told(name.dir);
+        }
         fs_name_release(call->fs, &name);
         if (result)
                 return (uint8_t)fs_errno(result);
@@ -118,9 +130,7 @@ static uint8_t put_record(struct call *call, fuse_ino_t dir, const struct record
                 return FS_IOC_PUT_KEPT;
         if (put.replaced_id)
                 note_written(call->fs, put.replaced_id);
-        call->notice.stale = call->stale;
-        call->stale[call->notice.n_stale++] = (struct fs_stale){
-                .dir = dir, .name = record->name, .ino = put.replaced_id, .contents = true};
+        note_stale(call, dir, cached ? record->name : NULL, put.replaced_id);
         return 0;
 }
 

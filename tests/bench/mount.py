@@ -171,7 +171,7 @@ def measure(figures, scratch, places, options, rounds, files):
             run_phases(figures, order, DURABLE, f"{clients} client" + ("s" if clients > 1 else ""), clients,
                        files // 4, 100)
         if wanted("import"):
-            run_import(figures, scratch, ours, 10 * files)
+            run_import(figures, scratch, ours, max(20_000, 5 * files))
 
 
 if __name__ == "__main__":

@@ -273,6 +273,22 @@ run_import() {
         run_cmd -1 mkdir "$MNT/many/000005"
 }
 
+@test "a directory in which nobody looked for a name tells of what was imported, too" {
+        mount_store
+        mkdir "$MNT/many"
+        assert_equal "$(stat -c %s "$MNT/many")" 0
+        make_many 500
+        export ARCHIVE=many.tar
+        run_import "$MNT"
+        assert_equal "$(stat -c %s "$MNT/many")" 500
+        assert_equal "$(cat "$MNT/many/000499")" "value 499"
+        assert_equal "$(find "$MNT/many" -type f | wc -l)" 500
+        rm -r "$MNT/many"
+        mkdir "$MNT/many"
+        run_import "$MNT"
+        assert_equal "$(find "$MNT/many" -type f | wc -l)" 500
+}
+
 # The kernel holds the directory's lock while a name in it is made: an import
 # that told it from a request would wait for itself.
 @test "importing into a directory that others change" {
