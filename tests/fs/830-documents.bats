@@ -149,6 +149,31 @@ mount_options_of_page() {
         done < <(grep -oE '[`$;|0] ?bucketmap [a-zA-Z]+[^|`>&]*' "$TOP/README.md" | sed 's/^.[ ]*//')
 }
 
+@test "the messages in the README are those that are printed" {
+        require_command python3
+        run_cmd python3 - "$TOP" <<'END'
+import errno, glob, os, re, sys
+top = sys.argv[1]
+printed = "".join(open(file).read() for file in glob.glob(f"{top}/fs/*.[ch]") + glob.glob(f"{top}/core/*.c"))
+printed = re.sub(r'"\s*"', "", printed)
+printed += "\n".join(os.strerror(number) for number in errno.errorcode)
+# by others: fusermount3, attr, ld.so
+printed += """option allow_other only allowed if 'user_allow_other' is set in /etc/fuse.conf
+user has no write access to mountpoint
+No such attribute
+error while loading shared libraries: libbucketmap.so.0"""
+readme = open(f"{top}/README.md").read()
+table = re.search(r"^## When something is wrong$(.*?)^## ", readme, re.S | re.M)[1]
+messages = re.findall(r"`([^`]+)`", "".join(re.findall(r"^\| (`.*?) \|", table, re.M)))
+assert len(messages) > 20
+for message in messages:
+    # what stands for something else is in capitals, or a number
+    for part in re.split(r"\b[A-Z]+\b|\b\d+\b|\.\.\.|[(),;:']", message):
+        if part.strip() and part.strip() not in printed:
+            sys.exit(f"nobody prints '{part.strip()}' ({message})")
+END
+}
+
 @test "the pages are clean, and name no page of ours that is not there" {
         local page name
         [ -d "${BUCKETMAP_BUILD:-}/fs/man" ] && [ -e "$BUCKETMAP_BUILD/fs/man/bucketmap.1" ] || missing "scdoc"
