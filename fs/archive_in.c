@@ -96,8 +96,9 @@ static const char *take_type(struct archive_entry *from, struct tree_entry *entr
         mode_t type = archive_entry_filetype(from);
 
         entry->attr.mode = type | archive_entry_perm(from);
-        if (archive_entry_hardlink(from))
-                return "a hard link: a store has none";
+        entry->first = archive_entry_hardlink(from);
+        if (entry->first)
+                return NULL;
         if (type == AE_IFREG) {
                 if (archive_entry_size(from) < 0 ||
                     (uint64_t)archive_entry_size(from) > BM_VALUE_MAX)
@@ -107,8 +108,11 @@ static const char *take_type(struct archive_entry *from, struct tree_entry *entr
                 entry->target = archive_entry_symlink(from);
                 if (!entry->target || !*entry->target || strlen(entry->target) > TARGET_MAX)
                         return "a link without a possible target";
-        } else if (type != AE_IFDIR) {
-                return "no file, directory or symbolic link";
+        } else if (type == AE_IFCHR || type == AE_IFBLK) {
+                entry->attr.major = (uint32_t)archive_entry_rdevmajor(from);
+                entry->attr.minor = (uint32_t)archive_entry_rdevminor(from);
+        } else if (type != AE_IFDIR && type != AE_IFIFO && type != AE_IFSOCK) {
+                return "no file of a type that there is here";
         }
         return NULL;
 }

@@ -176,8 +176,17 @@ static int fill_entry(struct archive_out *out, const struct tree_entry *entry)
         archive_entry_set_uid(to, entry->attr.uid);
         archive_entry_set_gid(to, entry->attr.gid);
         set_times(to, &entry->attr);
+        if (entry->first) {
+                archive_entry_copy_hardlink(to, entry->first);
+                archive_entry_set_size(to, 0);
+                return 0;
+        }
         if (entry->target)
                 archive_entry_copy_symlink(to, entry->target);
+        if (S_ISCHR(entry->attr.mode) || S_ISBLK(entry->attr.mode)) {
+                archive_entry_set_rdevmajor(to, entry->attr.major);
+                archive_entry_set_rdevminor(to, entry->attr.minor);
+        }
         set_xattrs(to, entry);
         archive_entry_set_size(to, S_ISREG(entry->attr.mode) ? (la_int64_t)entry->size : 0);
         if (!S_ISREG(entry->attr.mode) || !is_sparse(entry))
@@ -270,7 +279,7 @@ static int archive_result(struct archive_out *out, int status)
 int archive_out_add(struct archive_out *out, const struct tree_entry *entry,
                     const struct tree_value *value, uint64_t *n_bytes)
 {
-        bool has_value = value && S_ISREG(entry->attr.mode);
+        bool has_value = value && S_ISREG(entry->attr.mode) && !entry->first;
         int status, result;
 
         *n_bytes = 0;

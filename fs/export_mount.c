@@ -12,11 +12,13 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "export.h"
 #include "transfer.h"
+#include "tree_links.h"
 #include "xattr.h"
 
 #define BLOCK 512 /* of st_blocks */
@@ -31,6 +33,7 @@ struct frame {
 struct walk {
         const struct export *export;
         struct tree_path path;
+        struct tree_links links;
         struct frame *frame;
         char names[XATTR_LIST_MAX], value[XATTR_SIZE_MAX];
         uint8_t xattrs[FS_XATTR_LIST_MAX];
@@ -127,7 +130,9 @@ static void fill(const struct walk *walk, const struct stat *st, struct tree_ent
                          .uid = st->st_uid,
                          .gid = st->st_gid,
                          .mtime = fs_time_from(st->st_mtim),
-                         .atime = fs_time_from(st->st_atim)},
+                         .atime = fs_time_from(st->st_atim),
+                         .major = major(st->st_rdev),
+                         .minor = minor(st->st_rdev)},
                 .size = (uint64_t)st->st_size,
                 .allocated = (uint64_t)st->st_blocks * BLOCK,
         };
@@ -202,6 +207,12 @@ static int give(struct walk *walk, int dir, const char *name)
                 return 0;
         }
         fill(walk, &st, &entry);
+        if (!S_ISDIR(st.st_mode) &&
+            tree_links_meet(&walk->links, st.st_ino, st.st_nlink, entry.path, &entry.first))
+                return -ENOMEM;
+        /* what is neither file nor directory is not opened: a fifo would wait for a writer */
+        if (entry.first || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode)))
+                return walk->export->entry(walk->export->ctx, &entry, NULL);
         if (S_ISLNK(st.st_mode))
                 return give_link(walk, dir, name, &entry);
         fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -316,6 +327,7 @@ int export_mount(int root, const struct export *export)
                 result = walk_key(walk, root, "");
         for (size_t i = 0; !result && export->keys[i]; i++)
                 result = walk_key(walk, root, export->keys[i]);
+        tree_links_deinit(&walk->links);
         tree_path_deinit(&walk->path);
         free(walk);
         return result;

@@ -7,6 +7,7 @@
 
 #include "export.h"
 #include "transfer.h"
+#include "tree_links.h"
 
 /* A map on the way down. */
 struct frame {
@@ -21,6 +22,7 @@ struct walk {
         struct bm_store *store;
         struct fs_attr_defaults defaults;
         struct tree_path path;
+        struct tree_links links;
         struct frame *frame;
 };
 
@@ -71,8 +73,8 @@ static int fill(const struct walk *walk, const struct bm_view *view, struct tree
                 entry->xattrs = (const uint8_t *)view->meta + used;
                 entry->xattrs_len = view->meta_len - used;
         }
-        /* a link can have none on an ordinary filesystem, where tar would complain */
-        entry->has_count = !view->map_id && (!S_ISLNK(entry->attr.mode) || view->count != 1);
+        /* only a file can have one on an ordinary filesystem, where tar would complain */
+        entry->has_count = !view->map_id && (S_ISREG(entry->attr.mode) || view->count != 1);
         entry->count = view->count;
         entry->size = view->size;
         entry->allocated = view->large ? view->allocated : view->size;
@@ -162,6 +164,10 @@ static int give(struct walk *walk, const struct bm_ref *ref, const struct bm_vie
         }
         if (view->map_id)
                 return give_map(walk, view, &entry);
+        result = tree_links_meet(&walk->links, view->record_id, view->links, entry.path,
+                                 &entry.first);
+        if (result)
+                return result;
         if (S_ISLNK(entry.attr.mode))
                 return give_link(walk, view, &entry);
         value = (struct tree_value){.read = read_value, .find = find_data, .ctx = (void *)ref};
@@ -294,6 +300,7 @@ int export_store(struct bm_store *store, const struct export *export)
                 result = walk_key(&walk, "");
         for (size_t i = 0; !result && export->keys[i]; i++)
                 result = walk_key(&walk, export->keys[i]);
+        tree_links_deinit(&walk.links);
         tree_path_deinit(&walk.path);
         return result > 0 ? -EIO : result;
 }

@@ -267,6 +267,14 @@ static int import_short(struct import *import, const char *name, const struct tr
         return status;
 }
 
+/* One more name of what came before. */
+static int import_link(struct import *import, const char *name, const struct tree_entry *entry)
+{
+        struct sink *sink = import->sink;
+
+        return sink->link(sink, import->levels[import->n_levels - 1].dir, name, entry->first);
+}
+
 /* 0, or why the archive cannot be read on. */
 static int import_entry(struct import *import, const struct tree_entry *entry)
 {
@@ -280,6 +288,8 @@ static int import_entry(struct import *import, const struct tree_entry *entry)
                 leave_to(import, depth);
         if (result)
                 ;
+        else if (entry->first)
+                result = import_link(import, name, entry);
         else if (S_ISDIR(entry->attr.mode))
                 result = import_dir(import, name, depth, entry);
         else if (entry->size > SINK_VALUE_MAX)

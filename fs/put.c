@@ -39,6 +39,14 @@ static int check_xattrs(const struct fs_put_who *who, const uint8_t *list, size_
         return result < 0 ? -EINVAL : 0;
 }
 
+/* As the kernel has it, a device takes root. */
+static bool may_put(const struct fs_put_who *who, uint32_t mode)
+{
+        if (S_ISCHR(mode) || S_ISBLK(mode))
+                return who->uid == 0;
+        return S_ISREG(mode) || S_ISLNK(mode) || S_ISFIFO(mode) || S_ISSOCK(mode);
+}
+
 int fs_put_meta(const struct fs_put_who *who, const void *meta, size_t meta_len, uint8_t *out,
                 size_t *out_len)
 {
@@ -46,7 +54,7 @@ int fs_put_meta(const struct fs_put_who *who, const void *meta, size_t meta_len,
         size_t used;
         int result = fs_attr_decode(meta, meta_len, &attr, &used);
 
-        if (result || (!S_ISREG(attr.mode) && !S_ISLNK(attr.mode)))
+        if (result || !may_put(who, attr.mode))
                 return -EINVAL;
         result = check_xattrs(who, (const uint8_t *)meta + used, meta_len - used);
         if (result)
@@ -113,8 +121,16 @@ int fs_put(const struct backend *backend, const struct fs_attr_defaults *default
            struct fs_put *put)
 {
         struct update update = {.defaults = defaults, .put = put};
-        int result =
-                backend->update(backend->ctx, put->map, put->key, put->key_len, decide, &update);
+        struct fs_attr attr;
+        size_t used;
+        int result = fs_attr_decode(put->meta, put->meta_len, &attr, &used);
+
+        /* the others have none */
+        if (!result && put->value_len && !S_ISREG(attr.mode) && !S_ISLNK(attr.mode))
+                result = -EINVAL;
+        if (!result)
+                result = backend->update(backend->ctx, put->map, put->key, put->key_len, decide,
+                                         &update);
 
         return result ? result : update.result;
 }

@@ -44,10 +44,10 @@ struct fs_put {
 };
 
 /*
- * Writes to OUT, of FS_ATTR_MAX + META_LEN bytes, the meta that a file or symbolic
- * link gets which WHO stores with META: made now, not by somebody else. META
- * may be any bytes: -EINVAL if they are no attributes of a file or link, -EPERM
- * if WHO may not set one of the extended ones.
+ * Writes to OUT, of FS_ATTR_MAX + META_LEN bytes, the meta that anything but a
+ * directory gets which WHO stores with META: made now, not by somebody else.
+ * META may be any bytes: -EINVAL if they are no attributes of such, or of a
+ * device and WHO is not root, -EPERM if WHO may not set one of the extended ones.
  */
 BM_CHECKED int fs_put_meta(const struct fs_put_who *who, const void *meta, size_t meta_len,
                            uint8_t *out, size_t *out_len);

@@ -39,6 +39,12 @@ struct sink {
         int (*write)(struct sink *sink, uint64_t offset, const void *bytes, size_t len);
         int (*end)(struct sink *sink, const struct tree_entry *entry, bool complete);
 
+        /*
+         * Makes NAME one more name of what stands at FIRST, a path from the root. One
+         * that is there is replaced, or stays (SINK_KEPT), by the mode.
+         */
+        int (*link)(struct sink *sink, struct sink_dir *dir, const char *name, const char *first);
+
         /* All that was put is stored, and durable. */
         int (*finish)(struct sink *sink);
         void (*free)(struct sink *sink);

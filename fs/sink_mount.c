@@ -16,6 +16,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "export.h"
 #include "ioctl.h"
 #include "sink.h"
 #include "xattr.h"
@@ -366,6 +367,72 @@ static int put(struct sink *sink, struct sink_dir *dir, const char *name,
         return result ? result : ended;
 }
 
+/* The directory of PATH, and its last name; no symbolic link is followed. */
+static int open_parent(int root, const char *path, char name[BM_KEY_MAX + 1])
+{
+        int dir = fcntl(root, F_DUPFD_CLOEXEC, 0);
+        const char *part;
+        size_t len;
+
+        *name = '\0';
+        while (dir >= 0 && (part = tree_path_next(&path, &len))) {
+                if (*name) {
+                        int next =
+                                openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                        int error = errno;
+
+                        close(dir);
+                        errno = error;
+                        dir = next;
+                }
+                if (len > BM_KEY_MAX || (len == 2 && !memcmp(part, "..", 2))) {
+                        if (dir >= 0)
+                                close(dir);
+                        return len > BM_KEY_MAX ? -ENAMETOOLONG : -EINVAL;
+                }
+                memcpy(name, part, len);
+                name[len] = '\0';
+        }
+        return dir < 0 ? -errno : dir;
+}
+
+static int link_at(int from, const char *first, int to, const char *name)
+{
+        return linkat(from, first, to, name, 0) ? -errno : 0;
+}
+
+static bool is_same(int from, const char *first, int to, const char *name)
+{
+        struct stat a, b;
+
+        return !fstatat(from, first, &a, AT_SYMLINK_NOFOLLOW) &&
+               !fstatat(to, name, &b, AT_SYMLINK_NOFOLLOW) && a.st_ino == b.st_ino;
+}
+
+static int link_name(struct sink *sink, struct sink_dir *dir, const char *name, const char *path)
+{
+        char first[BM_KEY_MAX + 1];
+        int result, from;
+
+        flush(of(sink));
+        from = open_parent(of(sink)->root, path, first);
+        if (from < 0)
+                return from;
+        result = link_at(from, first, dir->fd, name);
+        if (result == -EEXIST && sink->mode == FS_PUT_KEEP) {
+                result = SINK_KEPT;
+        } else if (result == -EEXIST && sink->mode == FS_PUT_REPLACE) {
+                result = 0;
+                if (!is_same(from, first, dir->fd, name)) {
+                        result = unlinkat(dir->fd, name, 0) ? -errno : 0;
+                        if (!result)
+                                result = link_at(from, first, dir->fd, name);
+                }
+        }
+        close(from);
+        return result;
+}
+
 static int finish(struct sink *sink)
 {
         flush(of(sink));
@@ -394,6 +461,7 @@ int sink_mount_new(int fd, struct sink **sinkp)
                                    .begin = begin,
                                    .write = write_part,
                                    .end = end,
+                                   .link = link_name,
                                    .finish = finish,
                                    .free = free_sink};
         sink->root = fd;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "export.h"
 #include "sink.h"
 #include "xattr.h"
 
@@ -187,6 +188,75 @@ static int end(struct sink *sink, const struct tree_entry *entry, bool complete)
         return complete ? bm_truncate(&of(sink)->ref, entry->size, NULL, NULL) : 0;
 }
 
+/* Names what stands at PATH, by NAME in a map that is to be closed in any case. */
+static int find(struct store_sink *s, const char *path, char name[BM_KEY_MAX + 1],
+                struct bm_ref *ref)
+{
+        struct bm_map *map = bm_root(s->store);
+        const char *part;
+        int result = 0;
+        size_t len;
+
+        *ref = (struct bm_ref){.map = map, .key = name};
+        while (!result && (part = tree_path_next(&path, &len))) {
+                struct bm_view view;
+
+                if (len > BM_KEY_MAX)
+                        return -ENAMETOOLONG;
+                if (ref->key_len) {
+                        result = bm_read_ref(ref, &view);
+                        if (result)
+                                return result;
+                        result = view.map_id ? bm_map_open(s->store, view.map_id, &map) : -ENOTDIR;
+                        (void)!bm_view_release(&view);
+                        if (result)
+                                return result;
+                        bm_map_close(ref->map);
+                        ref->map = map;
+                }
+                memcpy(name, part, len);
+                ref->key_len = len;
+        }
+        return ref->key_len ? 0 : BM_E_IS_MAP;
+}
+
+/* Whether both are names of one record. */
+static bool is_same(const struct bm_ref *a, const struct bm_ref *b)
+{
+        struct bm_view x, y;
+        bool same;
+
+        if (bm_read_ref(a, &x))
+                return false;
+        same = !bm_read_ref(b, &y) && x.record_id == y.record_id;
+        if (same)
+                (void)!bm_view_release(&y);
+        (void)!bm_view_release(&x);
+        return same;
+}
+
+static int link_name(struct sink *sink, struct sink_dir *dir, const char *name, const char *path)
+{
+        struct bm_ref first, to = {dir->map, name, strlen(name), 0};
+        char first_name[BM_KEY_MAX + 1];
+        int result = find(of(sink), path, first_name, &first);
+
+        if (!result)
+                result = bm_link(&first, to.map, to.key, to.key_len, NULL, NULL);
+        if (result == BM_E_EXISTS && sink->mode == FS_PUT_KEEP) {
+                result = SINK_KEPT;
+        } else if (result == BM_E_EXISTS && sink->mode == FS_PUT_REPLACE) {
+                result = 0;
+                if (!is_same(&first, &to)) {
+                        result = bm_delete_key(to.map, to.key, to.key_len);
+                        if (!result)
+                                result = bm_link(&first, to.map, to.key, to.key_len, NULL, NULL);
+                }
+        }
+        bm_map_close(first.map);
+        return result;
+}
+
 static int finish(struct sink *sink)
 {
         return bm_sync(of(sink)->store);
@@ -229,6 +299,7 @@ int sink_store_new(struct bm_store *store, struct sink **sinkp)
                                    .begin = begin,
                                    .write = write_part,
                                    .end = end,
+                                   .link = link_name,
                                    .finish = finish,
                                    .free = free_sink};
         sink->store = store;

@@ -17,6 +17,7 @@ struct tree_entry {
         const uint8_t *xattrs; /* a list as in xattr.h, without the count */
         size_t xattrs_len;
         const char *target; /* of a symbolic link, else NULL */
+        const char *first;  /* path of the same file, which came before: no value. Else NULL */
         uint64_t size;      /* of a file's value, bytes */
         uint64_t allocated; /* of that; less than the size if there are holes */
 };
