@@ -68,6 +68,8 @@ def number(value, digits=1):
 
 def table(rows):
     """Prints rows of strings, the first the heads; all columns but the first to the right."""
+    if len(rows) == 1:
+        return
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for i, row in enumerate(rows):
         cells = [row[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(row[1:], widths[1:])]

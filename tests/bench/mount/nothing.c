@@ -346,8 +346,9 @@ static ssize_t hook_read(int fd, void *buf, size_t size, void *userdata)
         ssize_t n = read(fd, buf, size);
 
         if (n >= (ssize_t)sizeof(*header)) {
-                /* what is forgotten is told when memory runs low, not by what was done */
-                if (header->opcode != FUSE_FORGET && header->opcode != FUSE_BATCH_FORGET)
+                /* nor are those counted of a store's: see load.c */
+                if (header->opcode != FUSE_FORGET && header->opcode != FUSE_BATCH_FORGET &&
+                    header->opcode != FUSE_IOCTL)
                         atomic_fetch_add_explicit(&nothing->n_requests, 1, memory_order_relaxed);
                 if (header->opcode == FUSE_INIT)
                         atomic_store(&nothing->init_unique, header->unique);

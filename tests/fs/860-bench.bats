@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+# The benchmarks themselves: the least of each, whose figures say nothing.
+load ../lib/bucketmap
+
+SOURCE=$BATS_TEST_DIRNAME/../..
+
+require_bench() {
+        require_root # mounts, images and pinning
+        require_fuse
+        require_command python3 jq
+        export BENCH_BUILD=$BUCKETMAP_BUILD
+        [ -x "$BENCH_BUILD/tests/bench/mount/load" ] || missing "tests/bench/mount in $BENCH_BUILD"
+        mkdir tree
+        cp "$SOURCE"/fs/*.h tree
+}
+
+# value FILE PHASE SUBJECT QUANTITY
+value() {
+        jq -e ".[\"$2\"][\"$3\"][\"$4\"]" "$1"
+}
+
+@test "mount: each operation on all, as many requests as the daemon that does nothing" {
+        require_bench
+        local phase
+        for part in small tree large durable import; do
+                run_cmd python3 "$SOURCE/tests/bench/mount.py" --quick --rounds 1 --files 64 --dir "$SCRATCH" \
+                        --tree "$SCRATCH/tree" --only "$part" --json "$part.json"
+        done
+        for phase in create stat first-read cached-read overwrite append replace miss list unlink; do
+                value small.json "$phase, 100 B, 2 clients" tmpfs us_per_op
+                value small.json "$phase, 4 KiB, 1 client" nothing us_per_op
+                # one of another's may come between
+                run_cmd jq -e --arg phase "$phase, 100 B, 1 client" \
+                        '.[$phase] | (.bucketmap.requests_per_op - .nothing.requests_per_op) | fabs < 0.2' small.json
+        done
+        value tree.json "rm -r, a tree" bucketmap us_per_op
+        value large.json "random-write, 64 MiB" bucketmap us_per_op
+        value durable.json "create-fsync, 4 clients" bucketmap us_per_op
+        value import.json "import, 100 B" "one by one" us_per_op
+        assert_equal "$(mounts_below "$SCRATCH")" ""
+}
+
+@test "space: of a store and of what it is held against" {
+        require_bench
+        require_command mkfs.ext4 losetup
+        losetup -f >/dev/null || missing "loop devices"
+        run_cmd python3 "$SOURCE/tests/bench/space.py" --files 300 --dir "$SCRATCH" --tree "$SCRATCH/tree" --json space.json
+        value space.json "100 bytes, loaded" bucketmap bytes_per_file
+        value space.json "1024 bytes, half removed" ext4 bytes_per_file
+        value space.json "100 bytes, loaded" tar bytes_per_file
+        assert_equal "$(mounts_below "$SCRATCH")" ""
+}
+
+@test "scripts/bench says what it wants" {
+        run_cmd "$SOURCE/scripts/bench" --help
+        assert_line --partial "usage: scripts/bench"
+        run_cmd -2 "$SOURCE/scripts/bench"
+        run_cmd -2 "$SOURCE/scripts/bench" speed
+}
