@@ -7,7 +7,7 @@ in_use() {
         pid=$(daemon_pid)
         run_bm -3 "$@"
         assert_equal "$stdout" ""
-        assert_equal "$stderr" "bucketmap: $STORE: in use by process $pid, mounted at $MNT"
+        assert_equal "${lines[0]}" "bucketmap: $STORE: in use by process $pid, mounted at $MNT"
 }
 
 @test "a mounted store is in use for mount and check" {
@@ -18,6 +18,7 @@ in_use() {
         in_use mount "$STORE" "$MNT"
         in_use mount -o ro "$STORE" "$SCRATCH/second"
         in_use check "$STORE"
+        assert_equal "${lines[1]}" "  bucketmap check --online checks a mounted store"
         refute is_mounted "$SCRATCH/second"
         assert_equal "$(findmnt -rn -o TARGET --mountpoint "$MNT" | wc -l)" 1
 }
