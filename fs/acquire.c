@@ -42,6 +42,18 @@ static bool starts_with(const char *text, const char *start)
         return !strncmp(text, start, strlen(start));
 }
 
+/* Whether the mount that the holder speaks of is there: the store may be known
+ * to it by another path, through a bind mount. */
+static bool is_where_it_says(const struct mount_table *table, const char *note)
+{
+        const struct mount *mount;
+
+        if (!starts_with(note, NOTE_MOUNTED))
+                return false;
+        mount = mount_at(table, note + strlen(NOTE_MOUNTED));
+        return mount && mount_is_ours(mount) && !mount_is_dead(mount);
+}
+
 /*
  * Only a daemon that is on its way up or down is worth waiting for. One that
  * has just taken the lock, or is about to let go of it, is not named yet or
@@ -59,7 +71,7 @@ static int worth_waiting(void *ctx, unsigned seconds)
         r = load_mounts_of(holder.pid, &table);
         if (r)
                 return r;
-        mounted = mount_of_store(&table, wait->path);
+        mounted = mount_of_store(&table, wait->path) || is_where_it_says(&table, holder.note);
         mount_table_deinit(&table);
         if (mounted)
                 return BM_E_IN_USE;
