@@ -15,6 +15,7 @@ static const struct {
         [NUMBER_MAX_SEARCH] = {4, 1024, "a multiple of 4 from 4 to 1024"},
         [NUMBER_KEYS] = {1, UINT64_C(1) << 40, "a number from 1 to 2^40"},
         [NUMBER_SECONDS] = {1, 86400, "a number of seconds from 1 to 86400"},
+        [NUMBER_READ_BYTES] = {4096, 1048576, "a number of bytes from 4096 to 1048576"},
         [NUMBER_COUNT] = {0, BM_COUNT_MAX, "a number from 0 to 2^62 - 1"},
 };
 

@@ -11,6 +11,7 @@ enum number_kind {
         NUMBER_MAX_SEARCH, /* multiple of 4, 4..1024 */
         NUMBER_KEYS,       /* 1..2^40 */
         NUMBER_SECONDS,    /* 1..86400 */
+        NUMBER_READ_BYTES, /* 4096..2^20 */
         NUMBER_COUNT,      /* 0..2^62 - 1 */
 };
 

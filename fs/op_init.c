@@ -56,6 +56,8 @@ void fs_op_init(void *userdata, struct fuse_conn_info *conn)
 
         if (conn->max_write > MAX_WRITE_BYTES)
                 conn->max_write = MAX_WRITE_BYTES;
+        if (fs->options.max_read_bytes)
+                conn->max_read = fs->options.max_read_bytes;
         conn->max_background = MAX_BACKGROUND;
         conn->time_gran = 1;
         fs->no_open = conn->capable & FUSE_CAP_NO_OPEN_SUPPORT;

@@ -25,6 +25,7 @@ enum {
         WORD_BUCKETS,
         WORD_MAX_SEARCH,
         WORD_DRIVE,
+        WORD_MAX_READ,
         WORD_OURS_TO_SET,
         WORD_FUSE,   /* for libfuse or the kernel, as it stands */
         WORD_IGNORED /* means something to mount(8) only */
@@ -55,7 +56,7 @@ static const struct fuse_opt words[] = {
         FUSE_OPT_KEY("auto_unmount", WORD_FUSE),
         FUSE_OPT_KEY("default_permissions", WORD_FUSE),
         FUSE_OPT_KEY("debug", WORD_FUSE),
-        FUSE_OPT_KEY("max_read=", WORD_FUSE),
+        FUSE_OPT_KEY("max_read=", WORD_MAX_READ),
         FUSE_OPT_KEY("context=", WORD_FUSE),
         FUSE_OPT_KEY("fscontext=", WORD_FUSE),
         FUSE_OPT_KEY("defcontext=", WORD_FUSE),
@@ -192,6 +193,11 @@ static int take_word(void *ctx, const char *word, int key, struct fuse_args *out
                 return take_number(parse, word, NUMBER_BUCKETS, &options->n_buckets);
         case WORD_MAX_SEARCH:
                 return take_number(parse, word, NUMBER_MAX_SEARCH, &options->max_search);
+        case WORD_MAX_READ:
+                if (take_number(parse, word, NUMBER_READ_BYTES, &options->fs.max_read_bytes))
+                        return -1;
+                /* libfuse's, which wants to hear it again when the mount starts */
+                return 1;
         case WORD_DRIVE:
                 return take_drive(parse, word);
         case WORD_OURS_TO_SET:

@@ -13,9 +13,10 @@ struct fs_options {
         bool allow_other; /* others than the mounting user get in; the kernel checks modes */
         bool nopermcheck; /* no default_permissions on a private mount */
         bool read_only;
-        bool unlink_guard;    /* the last name of a record with a count above 1 stays: EBUSY */
-        bool list_counts;     /* listxattr shows the count */
-        bool security_xattrs; /* security.* is kept, else refused */
+        bool unlink_guard;       /* the last name of a record with a count above 1 stays: EBUSY */
+        bool list_counts;        /* listxattr shows the count */
+        bool security_xattrs;    /* security.* is kept, else refused */
+        unsigned max_read_bytes; /* largest read; 0: the kernel's */
         bool single_threaded;
         bool clone_fd;          /* tried unless false; silently without where it cannot be */
         const char *store_path; /* absolute, for the info ioctl; NULL: not told */
