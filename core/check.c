@@ -80,9 +80,8 @@ static int check_all(struct bm_checker *c)
         c->last_file_id = store->drives.highest_file_id;
         pthread_mutex_unlock(&store->drives.lock);
         c->total += atomic_load(&store->live_bytes);
-        if (store->found_damage)
-                bm_check_report(c, BM_CHECK_STRUCTURE, NULL,
-                                "the log ends before a place that was once durable");
+        if (store->damage[0])
+                bm_check_report(c, BM_CHECK_STRUCTURE, NULL, "%s", store->damage);
         int r = bm_check_keys(c);
         if (r == 0)
                 r = bm_check_segments(c);

@@ -32,7 +32,10 @@ struct bm_io_file {
 struct bm_io_ops {
         /* A directory, for the _at calls. Returns a descriptor. */
         int (*open_dir)(const struct bm_io *io, const char *path);
-        /* FLAGS are open(2)'s (O_CLOEXEC is added). Returns a descriptor. */
+        /* FLAGS are open(2)'s (O_CLOEXEC is added). Returns a descriptor of a
+         * plain file, or with O_DIRECTORY of a directory: whatever else bears
+         * the name (a symbolic link, a FIFO, the one for the other) is
+         * -EMEDIUMTYPE, and is not waited for, followed or changed. */
         int (*open_at)(const struct bm_io *io, int dir, const char *name, int flags, mode_t mode);
         int (*close)(const struct bm_io *io, int fd);
         int (*mkdir_at)(const struct bm_io *io, int dir, const char *name, mode_t mode);

@@ -41,7 +41,19 @@ static int posix_open_dir(const struct bm_io *io, const char *path)
 
 static int posix_open_at(const struct bm_io *io, int dir, const char *name, int flags, mode_t mode)
 {
-        return retried(openat(dir, name, flags | O_CLOEXEC, mode));
+        /* not to wait for somebody at a FIFO's other end */
+        int fd = retried(openat(dir, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode));
+        struct stat st;
+
+        if (fd == -ELOOP || fd == -ENXIO || fd == -EISDIR || fd == -ENOTDIR)
+                return -EMEDIUMTYPE;
+        if (fd < 0 || flags & O_DIRECTORY)
+                return fd;
+        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+                (void)close(fd);
+                return -EMEDIUMTYPE;
+        }
+        return fd;
 }
 
 static int posix_close(const struct bm_io *io, int fd)

@@ -291,7 +291,9 @@ static int find_end(struct rebuild *rb, const bool *sealed)
         if (r == 0 && replay->end < replay->durable) {
                 bm_problem_set("log segment number %" PRIu64 " is damaged at byte %" PRIu64,
                                bm_pos_number(replay->end), bm_pos_offset(replay->end));
-                r = BM_E_DAMAGED;
+                if (!rb->store->read_only)
+                        return BM_E_DAMAGED;
+                bm_store_note_damage(rb->store);
         }
         return r;
 }

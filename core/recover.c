@@ -52,30 +52,66 @@ static void remove_unfinished(const struct unfinished *u)
         }
 }
 
+/* Who only reads can do without. */
+static int open_manifests(struct bm_store *store, struct bm_manifests_read *mr)
+{
+        int flags = store->read_only ? O_RDONLY : O_RDWR;
+        int fd = bm_io_call(store->io, open_at, store->drives.drives[0].dir, BM_FILE_MANIFEST,
+                            flags, 0);
+        store->manifests.fd = fd;
+        if (fd >= 0)
+                return bm_manifests_read(store, mr);
+        if (fd != -ENOENT && fd != -EMEDIUMTYPE)
+                return fd;
+        bm_problem_set(fd == -ENOENT ? "the manifest is missing" : "the manifest is no plain file");
+        if (!store->read_only)
+                return BM_E_DAMAGED;
+        mr->any_bytes = true;
+        bm_store_note_damage(store);
+        return 0;
+}
+
+/* Read-only: what is left of a store that a data segment is missing of. */
+static int load_rest(struct bm_store *store, const struct bm_manifests_read *mr)
+{
+        store->tolerant = true;
+        int r = bm_manifests_load(store, mr);
+        if (r == BM_E_DAMAGED)
+                bm_store_note_damage(store);
+        return r;
+}
+
+/* All that said more was durable may have stood in what is missing. */
+static int note_cut(void *ctx, struct bm_segment *s)
+{
+        struct bm_store *store = ctx;
+        char place[4200];
+        if (s->cut) {
+                bm_problem_set("%s is cut short",
+                               bm_drives_place(&store->drives, s, place, sizeof(place)));
+                bm_store_note_damage(store);
+        }
+        return 0;
+}
+
 int bm_recover(struct bm_store *store)
 {
         struct bm_manifests_read mr = {.n = 0};
         struct unfinished unfinished = {.store = store};
-        int flags = store->read_only ? O_RDONLY : O_RDWR;
-        store->manifests.fd = bm_io_call(store->io, open_at, store->drives.drives[0].dir,
-                                         BM_FILE_MANIFEST, flags, 0);
-        if (store->manifests.fd == -ENOENT) {
-                bm_problem_set("the manifest is missing");
-                return BM_E_DAMAGED;
-        }
-        if (store->manifests.fd < 0)
-                return store->manifests.fd;
-        int r = bm_manifests_read(store, &mr);
+        int r = open_manifests(store, &mr);
         if (r == 0)
                 r = bm_drives_scan(&store->drives, !store->read_only, note_bad_segment,
                                    &unfinished);
-        if (r < 0)
+        if (r != 0)
                 return r;
+        (void)bm_start_each(store, note_cut, store);
         if (!mr.any_bytes && store->drives.highest_file_id == 0)
                 return bm_start_fresh(store);
         r = bm_manifests_load(store, &mr);
+        if (r == BM_E_DAMAGED && store->lost_segment && store->read_only)
+                r = load_rest(store, &mr);
         /* with a file that is gone, keys would be gone without a word */
-        if (r == BM_E_DAMAGED && !store->lost_segment)
+        if (r == BM_E_DAMAGED && (!store->lost_segment || store->tolerant))
                 return bm_start_rebuilt(store, mr.n ? mr.list[0].generation : 1);
         if (r == 0 && !store->read_only)
                 r = bm_checkpoint_settle(store);

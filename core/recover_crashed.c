@@ -164,6 +164,8 @@ int bm_start_rebuilt(struct bm_store *store, uint64_t generation)
         struct bm_replay rp = {.next_record = 2, .next_map = BM_MAP_FIRST, .next_data = 1};
         bm_store_log(store, BM_LOG_WARNING,
                      "%s: no usable manifest; making the index from all records", store->path);
+        if (store->read_only) /* else it is mended by this */
+                bm_store_note_damage(store);
         store->manifests.newest = (struct bm_manifest){.generation = generation};
         store->next_cold = 1;
         store->log.epoch = 1;
@@ -202,13 +204,14 @@ int bm_start_crashed(struct bm_store *store)
                                bm_pos_offset(rp.durable), bm_pos_number(rp.durable));
                 if (!store->read_only)
                         return BM_E_DAMAGED;
-                bm_store_log(store, BM_LOG_ERROR, "%s", bm_last_problem());
-                store->found_damage = true;
+                bm_store_note_damage(store);
         }
         bm_start_ids(store, &rp);
         store->replayed_records = rp.records;
         store->log.epoch = m->epoch + 1;
         r = bm_recount(store);
+        if (r == 0)
+                r = bm_start_look(store);
         if (r != 0 || store->read_only)
                 return r;
         return begin_after(store, &rp);

@@ -156,6 +156,19 @@ int bm_start_fresh(struct bm_store *store)
         return r < 0 ? r : bm_checkpoint_write(store, BM_CHECKPOINT_USUAL);
 }
 
+int bm_start_look(struct bm_store *store)
+{
+        struct bm_view view;
+        struct bm_ref root;
+        bm_root_ref(store, &root);
+        int r = bm_read_ref(&root, &view);
+        bm_view_release(&view);
+        if (r != -EIO)
+                return r < 0 ? r : 0;
+        bm_problem_set("the record of the root map cannot be read");
+        return BM_E_DAMAGED;
+}
+
 /* A store that was closed in order: step 3 */
 
 int bm_start_clean(struct bm_store *store)
@@ -165,7 +178,10 @@ int bm_start_clean(struct bm_store *store)
         if (!found) {
                 bm_problem_set("log segment number %" PRIu64 " is missing",
                                bm_pos_number(m->covered));
-                return BM_E_DAMAGED;
+                if (!store->tolerant)
+                        return BM_E_DAMAGED;
+                bm_store_note_damage(store);
+                return 0;
         }
         uint64_t used = bm_pos_offset(m->covered);
         if (used < BM_SEGMENT_HEADER || used % BM_UNIT != 0 || used + BM_SEAL_ROOM > found->size) {
@@ -174,6 +190,9 @@ int bm_start_clean(struct bm_store *store)
                                used, bm_pos_number(m->covered));
                 return BM_E_DAMAGED;
         }
+        int r = bm_start_look(store);
+        if (r != 0)
+                return r;
         store->clean_open = true;
         store->log.epoch = m->epoch;
         bm_start_at(store, found, used, m->covered);

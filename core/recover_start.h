@@ -52,6 +52,8 @@ void bm_start_at(struct bm_store *store, struct bm_segment *segment, uint64_t us
 /* Starts. BM_E_DAMAGED with the problem set. */
 
 int bm_start_fresh(struct bm_store *store);
+/* Without the root's record nobody gets in: BM_E_DAMAGED, before anything is written. */
+int bm_start_look(struct bm_store *store);
 int bm_start_clean(struct bm_store *store);
 int bm_start_crashed(struct bm_store *store);
 /* GENERATION: at least that of any manifest that was read. */

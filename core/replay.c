@@ -278,8 +278,7 @@ static int replay_chain(struct reader *rd, struct bm_segment *s, uint64_t from)
                 atomic_store(&s->used, at);
                 int r = read_frame(rd, s, at, &len);
                 if (r == -EIO && rd->store->read_only) { /* as far as it goes */
-                        bm_store_log(rd->store, BM_LOG_ERROR, "%s", bm_last_problem());
-                        rd->store->found_damage = true;
+                        bm_store_note_damage(rd->store);
                         return 0;
                 }
                 if (r < 0)
@@ -353,10 +352,18 @@ int bm_replay(struct bm_store *store, uint64_t from, struct bm_replay *replay)
         struct reader rd = {.store = store, .replay = replay};
         int r = bm_drives_each(&store->drives, collect_log, &rd);
         struct bm_segment *first = r == 0 ? by_number(&rd, bm_pos_number(from)) : NULL;
-        if (r == 0)
-                r = first ? replay_chain(&rd, first, from) : BM_E_DAMAGED;
-        if (r == 0)
-                look_beyond(&rd);
+        if (r == 0 && !first) {
+                bm_problem_set("log segment number %" PRIu64 " is missing", bm_pos_number(from));
+                replay->end = replay->durable; /* no more is said than that */
+                if (store->tolerant)
+                        bm_store_note_damage(store);
+                else
+                        r = BM_E_DAMAGED;
+        } else if (r == 0) {
+                r = replay_chain(&rd, first, from);
+                if (r == 0)
+                        look_beyond(&rd);
+        }
         free(rd.by_number);
         free(rd.frame);
         free(rd.where);

@@ -123,7 +123,9 @@ static int read_existing(struct bm_segment *s, uint32_t file_id)
                 return r;
         s->size = s->header.kind == BM_SEGMENT_INDEX ? file.size_bytes
                                                      : UINT64_C(1) << s->header.size_log2;
-        if (s->header.file_id != file_id || file.size_bytes < s->size)
+        s->cut = file.size_bytes < s->size;
+        /* who only reads finds out what is missing when it is wanted */
+        if (s->header.file_id != file_id || (s->cut && s->access != BM_SEGMENT_READ))
                 return BM_E_DAMAGED;
         return map_segment(s);
 }
@@ -139,7 +141,10 @@ int bm_segment_open(const struct bm_io *io, int dir, uint32_t file_id,
                 return r;
         bm_segment_name(file_id, name);
         s->fd = bm_io_call(io, open_at, dir, name, flags, 0);
-        r = s->fd < 0 ? s->fd : read_existing(s, file_id);
+        if (s->fd >= 0)
+                r = read_existing(s, file_id);
+        else
+                r = s->fd == -EMEDIUMTYPE ? BM_E_DAMAGED : s->fd;
         if (r != 0) {
                 bm_segment_free(s);
                 return r;

@@ -43,6 +43,7 @@ struct bm_segment {
         uint8_t *base; /* the mapping; NULL for an index segment */
         enum bm_segment_access access;
         uint64_t size; /* bytes */
+        bool cut;      /* the file is shorter: only to be read */
         /* synchronise themselves: relaxed counters, exact when nobody writes */
         _Atomic uint32_t pins; /* borrowed views; release on drop, acquire before the unmapping */
         _Atomic uint64_t

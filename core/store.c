@@ -41,6 +41,22 @@ void bm_store_log(struct bm_store *store, enum bm_log_level level, const char *f
         store->log_fn(store->log_ctx, level, line);
 }
 
+void bm_store_note_damage(struct bm_store *store)
+{
+        bm_store_log(store, BM_LOG_ERROR, "%s", bm_last_problem());
+        if (!store->damage[0])
+                snprintf(store->damage, sizeof(store->damage), "%s", bm_last_problem());
+}
+
+/* Whatever bears the name of a file of ours and is none: nothing of it is touched. */
+static int not_plain(const struct bm_store *store, const char *name, int fd)
+{
+        if (fd != -EMEDIUMTYPE)
+                return fd;
+        bm_problem_set("%s/%s is no plain file", store->drives.drives[0].path, name);
+        return BM_E_DAMAGED;
+}
+
 int bm_store_writable(const struct bm_store *store)
 {
         return store->read_only || atomic_load_explicit(&store->syncer.failed, memory_order_relaxed)
@@ -85,7 +101,7 @@ static int take_lock(struct bm_store *store)
         store->lock_fd = bm_io_call(store->io, open_at, store->drives.drives[0].dir, BM_FILE_LOCK,
                                     flags, 0600);
         if (store->lock_fd < 0)
-                return store->lock_fd;
+                return not_plain(store, BM_FILE_LOCK, store->lock_fd);
         int r = bm_io_call(store->io, lock, store->lock_fd, !store->read_only);
         if (r == -EWOULDBLOCK) {
                 report_owner(store->io, store->lock_fd);
@@ -111,7 +127,7 @@ static int open_reserve(struct bm_store *store)
         store->reserve_fd = bm_io_call(store->io, open_at, store->drives.drives[0].dir,
                                        BM_FILE_RESERVE, O_RDWR | O_CREAT, 0600);
         if (store->reserve_fd < 0)
-                return store->reserve_fd;
+                return not_plain(store, BM_FILE_RESERVE, store->reserve_fd);
         int r = bm_io_call(store->io, stat, store->reserve_fd, &file);
         store->reserved = r == 0 ? file.size_bytes : 0;
         return r;

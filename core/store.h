@@ -64,7 +64,9 @@ struct bm_store {
         void *log_ctx;
         int lock_fd, reserve_fd;
         struct bm_map *root, *top, *inodes, *chunks, *drops, *orphans;
-        bool clean_open, found_damage;
+        bool clean_open;
+        bool tolerant;     /* read-only: what is missing is left out, and said */
+        char damage[256];  /* what the open found first; "": nothing */
         bool lost_segment; /* a manifest names a data segment that is not there */
         uint64_t replayed_records;
         struct bm_block_source block_source;
@@ -108,6 +110,10 @@ struct bm_store {
 
         struct bm_stripe stripes[BM_STRIPES];
 };
+
+/* What bm_last_problem says was found by a read-only open that goes on: it is
+ * logged, and check tells it. */
+void bm_store_note_damage(struct bm_store *store);
 
 /* One log line for the store's owner. */
 void bm_store_log(struct bm_store *store, enum bm_log_level level, const char *fmt, ...)

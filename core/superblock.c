@@ -289,7 +289,7 @@ static int read_superblock(const struct bm_io *io, int dir, struct bm_superblock
         uint8_t copy[BM_SUPERBLOCK];
         int fd = bm_io_call(io, open_at, dir, BM_FILE_SUPERBLOCK, O_RDONLY, 0);
         int worst = BM_E_NOT_A_STORE, r = 0;
-        if (fd == -ENOENT || fd == -EISDIR)
+        if (fd == -ENOENT || fd == -EMEDIUMTYPE)
                 return BM_E_NOT_A_STORE;
         if (fd < 0)
                 return fd;
@@ -304,6 +304,8 @@ static int read_superblock(const struct bm_io *io, int dir, struct bm_superblock
                         worst = r;
         }
         (void)bm_io_call(io, close, fd);
+        if (r != 0 && worst == BM_E_DAMAGED)
+                bm_problem_set("both copies of the superblock are damaged");
         return r == 0 ? 0 : worst;
 }
 
@@ -322,7 +324,7 @@ static int open_drive(struct bm_drives *d, unsigned i, const char *path, struct 
         memcpy(drive->uuid, sb->drive_uuid, BM_UUID);
         drive->segments =
                 bm_io_call(d->io, open_at, drive->dir, BM_DIR_SEGMENTS, O_RDONLY | O_DIRECTORY, 0);
-        if (drive->segments == -ENOENT) {
+        if (drive->segments == -ENOENT || drive->segments == -EMEDIUMTYPE) {
                 bm_problem_set("%s has no " BM_DIR_SEGMENTS " directory", path);
                 return BM_E_DAMAGED;
         }

@@ -123,7 +123,10 @@ static int load_segments(struct bm_store *store, const struct bm_buffer *b)
                     s->header.kind != row.kind || row.used > s->size) {
                         bm_problem_set("segment %08" PRIx32 " is missing or another", row.file_id);
                         store->lost_segment = true;
-                        return BM_E_DAMAGED;
+                        if (!store->tolerant)
+                                return BM_E_DAMAGED;
+                        bm_store_note_damage(store);
+                        continue;
                 }
                 bm_segment_from_row(s, &row);
                 /* nobody goes on in a cold segment that an earlier process began */
