@@ -179,9 +179,13 @@ int bm_checkpoint_write(struct bm_store *store, enum bm_checkpoint_kind kind)
         int r = atomic_load(&store->syncer.failed);
         if (r == 0)
                 r = write_locked(store, clean, alone);
-        if (r == -ENOSPC && !alone)
-                r = write_locked(store, clean, true);
+        if (r == -ENOSPC && !alone) {
+                alone = true;
+                r = write_locked(store, clean, alone);
+        }
         pthread_mutex_unlock(&store->checkpoint_lock);
+        if (alone) /* what it took of the reserve came free as another file */
+                (void)bm_space_refill(store);
         return r;
 }
 

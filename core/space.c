@@ -20,11 +20,12 @@ static const uint64_t smallest = UINT64_C(1) << BM_SEGMENT_LOG2_MIN;
 /* What the parts of the reserve must have. */
 struct parts {
         uint64_t log, cold, checkpoint;
+        uint64_t growth; /* what ordinary writes may add to the checkpoint's until the next look */
 };
 
 static uint64_t whole(const struct parts *p)
 {
-        return p->log + p->cold + p->checkpoint;
+        return p->log + p->cold + p->checkpoint + p->growth;
 }
 
 /* What suits the amount that lives, however full the disk is. */
@@ -66,13 +67,11 @@ static int add_segment(void *ctx, struct bm_segment *s)
 
 /*
  * What stands in the index files is written anew beside them; what does not
- * stand there yet will, and then must be written anew beside that. Until the
- * next look the index may grow by what two segments of the smallest records
- * bring.
+ * stand there yet will, and then must be written anew beside that.
  */
 static uint64_t checkpoint_bytes(struct bm_store *store, const struct sums *sums)
 {
-        uint64_t index = atomic_load(&store->index_stats.bytes) + wanted_size(store);
+        uint64_t index = atomic_load(&store->index_stats.bytes);
         uint64_t there = atomic_load(&store->manifests.index_bytes);
         return index + (index > there ? index - there : 0) +
                index / BLOCK_BYTES_A_ROW * BM_BLOCK_ROW + (sums->segments + 2) * BM_SEGMENT_ROW +
@@ -93,6 +92,8 @@ static struct parts parts_of(struct bm_store *store)
                 .log = 2 * size,
                 .cold = bm_round_up(output + output / 2, smallest),
                 .checkpoint = bm_round_up(checkpoint_bytes(store, &sums), smallest),
+                /* two segments of the smallest records bring half as much index each */
+                .growth = 2 * size,
         };
 }
 
@@ -280,13 +281,15 @@ uint64_t bm_space_reserved(struct bm_store *store)
 void bm_space_settle(struct bm_store *store)
 {
         const struct parts parts = parts_of(store);
-        uint64_t want = parts.log + parts.cold;
+        uint64_t least = parts.log + parts.cold;
         struct bm_io_space disk;
         if (bm_drives_space(&store->drives, &disk) < 0)
                 return;
         pthread_mutex_lock(&store->reserve_lock);
-        if (store->reserved > want && disk.available_bytes > 2 * parts.checkpoint)
-                (void)cut_to(store, want);
+        if (disk.available_bytes <= 2 * parts.checkpoint)
+                fill_up(store, whole(&parts));
+        else if (store->reserved > least)
+                (void)cut_to(store, least);
         pthread_mutex_unlock(&store->reserve_lock);
 }
 

@@ -2,14 +2,15 @@
 /*
  * Room on the disks: how large the next segment shall be, and the reserve.
  *
- * The reserve is a file of really allocated bytes in three parts, which
- * ordinary writes never touch:
+ * The reserve is a file of really allocated bytes in parts, which ordinary
+ * writes never touch:
  *
  *      log         for the tombstones of deletions
  *      cold        for what compaction moves out of one segment
  *      checkpoint  for all of the index and its tables, written anew
+ *      growth      for what ordinary writes add to that before they look again
  *
- * On a full disk those three draw on it: it is cut down, and what it gave back
+ * On a full disk the first three draw on it: it is cut down, and what it gave back
  * is allocated anew, under one lock, so that nobody else of this process gets
  * between. Each leaves the parts of those behind it, so whatever deletions
  * have taken, the next step that frees something can be done to its end.
@@ -83,8 +84,8 @@ static inline bool bm_space_helps(struct bm_store *store, int r)
 bool bm_space_refill(struct bm_store *store);
 /* Bytes in it. */
 uint64_t bm_space_reserved(struct bm_store *store);
-/* Cuts it to what a store without unsaved changes needs, unless the disk is
- * nearly full: the store is being closed, and must open again. */
+/* Cuts it to what a store without unsaved changes needs; on a disk that is
+ * nearly full it is filled up: the store is being closed, and must open again. */
 void bm_space_settle(struct bm_store *store);
 
 #endif

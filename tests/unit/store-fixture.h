@@ -100,6 +100,15 @@ static inline int fault_pwrite(const struct bm_io *io, int fd, const void *buf, 
         return bm_io_call(&bm_io_posix, pwrite, fd, buf, len, offset);
 }
 
+static inline int fault_space(const struct bm_io *io, int fd, struct bm_io_space *space)
+{
+        int r = bm_io_call(&bm_io_posix, space, fd, space);
+        uint64_t room = atomic_load(&fault_of(io)->room), used = fault_used(fault_of(io));
+        if (r == 0 && room)
+                space->free_bytes = space->available_bytes = room > used ? room - used : 0;
+        return r;
+}
+
 static inline void fixture_open(struct fixture *f)
 {
         assert_int_equal(bm_open(f->path, &f->config, &f->store), 0);
@@ -132,6 +141,7 @@ static inline int fixture_setup(void **state)
         f->io.ops.sync_data = fault_sync_data;
         f->io.ops.allocate = fault_allocate;
         f->io.ops.pwrite = fault_pwrite;
+        f->io.ops.space = fault_space;
         f->io.io.ops = &f->io.ops;
         f->config = (struct bm_config){.no_background = true, .io = &f->io.io};
         assert_int_equal(bm_create(f->path, &f->config), 0);

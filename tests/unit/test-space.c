@@ -129,6 +129,146 @@ static void a_large_value_without_room_leaves_nothing(void **state)
         assert_sound(f);
 }
 
+/* Inserts tiny values until it is refused; how many there are then. */
+static unsigned fill_tiny(struct fixture *f)
+{
+        char key[16];
+        for (unsigned i = 0;; i++) {
+                int r = bm_insert(f->root, key, key_of(i, key), "tiny", 4, 1);
+                if (r == -ENOSPC)
+                        return i;
+                assert_int_equal(r, 0);
+        }
+}
+
+static void freeze(struct fixture *f)
+{
+        atomic_store(&f->io.room, fault_used(&f->io)); /* not a byte more */
+}
+
+/* What others wrote may be gone: a checkpoint, a close and an open need no more than the reserve.
+ */
+static void whatever_was_deleted_a_checkpoint_fits(void **state)
+{
+        struct fixture *f = *state;
+        char key[16];
+        limit(f, 6 * MEBIBYTE);
+        unsigned n = fill_tiny(f);
+        assert_true(n > 10000);
+        for (unsigned i = 0; i < n; i++) {
+                /* all over, so that every block changes and none is emptied soon */
+                unsigned k = (unsigned)((uint64_t)i * 7919 % n) | 1;
+                int r = bm_delete_key(f->root, key, key_of(k, key));
+                assert_int_equal(r == BM_E_NOT_FOUND ? 0 : r, 0);
+                if (i % (n / 8) == 0) {
+                        uint64_t room = atomic_load(&f->io.room);
+                        freeze(f);
+                        assert_int_equal(bm_checkpoint(f->store), 0);
+                        assert_int_equal(bm_checkpoint(f->store), 0);
+                        atomic_store(&f->io.room, room);
+                }
+        }
+        freeze(f);
+        fixture_close(f);
+        fixture_open(f);
+        for (unsigned i = 0; i < n; i += 2)
+                assert_int_equal(bm_delete_key(f->root, key, key_of(i, key)), 0);
+        assert_int_equal(atomic_load(&f->root->n_keys), 0);
+        put_text(f, "new", "value");
+        assert_sound(f);
+}
+
+/* Each open takes a log segment, and the process is killed before anything else is done. */
+static void a_full_disk_bears_being_killed_again_and_again(void **state)
+{
+        struct fixture *f = *state;
+        limit(f, 6 * MEBIBYTE);
+        unsigned n = fill_tiny(f);
+        for (int i = 0; i < 12; i++) {
+                fixture_kill(f);
+                fixture_open(f);
+                assert_int_equal(atomic_load(&f->root->n_keys), n);
+        }
+        empty(f, n);
+        assert_int_equal(bm_compact(f->store), 0);
+        put_text(f, "new", "value");
+        assert_sound(f);
+}
+
+static void available_is_what_can_be_written(void **state)
+{
+        struct fixture *f = *state;
+        struct bm_space space;
+        assert_int_equal(bm_space(f->store, &space), 0);
+        assert_true(space.available_bytes > 0);
+        limit(f, 4 * MEBIBYTE);
+        unsigned n = fill(f);
+        assert_int_equal(bm_space(f->store, &space), 0);
+        assert_int_equal(space.available_bytes, 0);
+        empty(f, n);
+        assert_int_equal(bm_compact(f->store), 0);
+        assert_int_equal(bm_space(f->store, &space), 0);
+        assert_true(space.available_bytes > 0);
+}
+
+static int add_tombstones(void *ctx, struct bm_segment *s)
+{
+        *(uint64_t *)ctx += atomic_load(&s->kept_bytes);
+        return 0;
+}
+
+/*
+ * One dead record in the oldest segment, all else of which lives, keeps every
+ * tombstone behind it from going. They must not gather without end.
+ */
+static void tombstones_do_not_gather(void **state)
+{
+        struct fixture *f = *state;
+        static char value[VALUE];
+        char key[16];
+        for (unsigned i = 0; i < 1000; i++)
+                assert_int_equal(bm_insert(f->root, key, key_of(i, key), value, VALUE, 1), 0);
+        remove_key(f, "key7");
+        uint64_t most = 0;
+        for (unsigned round = 0; round < 40; round++) {
+                for (unsigned i = 0; i < 1000; i++) {
+                        put_text(f, "short-lived", "value");
+                        remove_key(f, "short-lived");
+                }
+                uint64_t kept = 0;
+                assert_int_equal(bm_compact(f->store), 0);
+                bm_drives_each(&f->store->drives, add_tombstones, &kept);
+                most = kept > most ? kept : most;
+        }
+        /* 40 000 of 32 bytes were written; two segments' worth is borne, and what is on its way */
+        assert_in_range(most, 1, 800 << 10);
+        assert_sound(f);
+}
+
+static uint64_t size_of_reserve(struct fixture *f)
+{
+        struct stat st;
+        assert_int_equal(stat(f->io.reserve, &st), 0);
+        return (uint64_t)st.st_size;
+}
+
+/* A closed store gives back what only an open one needs, but not on a full disk. */
+static void closing_keeps_the_reserve_of_a_full_disk(void **state)
+{
+        struct fixture *f = *state;
+        limit(f, 6 * MEBIBYTE);
+        (void)fill_tiny(f);
+        assert_int_equal(bm_checkpoint(f->store), 0);
+        uint64_t full = size_of_reserve(f);
+        fixture_close(f);
+        assert_in_range(size_of_reserve(f), full - (full >> 4), full);
+        fixture_open(f);
+        atomic_store(&f->io.room, 0);
+        fixture_close(f);
+        assert_true(size_of_reserve(f) < full - (full >> 4));
+        fixture_open(f);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -137,6 +277,11 @@ int main(void)
                 test_in_store(the_keeper_wins_room),
                 test_in_store(a_full_disk_can_be_opened),
                 test_in_store(a_large_value_without_room_leaves_nothing),
+                test_in_store(whatever_was_deleted_a_checkpoint_fits),
+                test_in_store(a_full_disk_bears_being_killed_again_and_again),
+                test_in_store(available_is_what_can_be_written),
+                test_in_store(tombstones_do_not_gather),
+                test_in_store(closing_keeps_the_reserve_of_a_full_disk),
         };
         return cmocka_run_group_tests_name("space", tests, NULL, NULL);
 }
