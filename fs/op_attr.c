@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "fs.h"
 #include "ops.h"
@@ -172,6 +173,26 @@ void fs_op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *want, int to_set
                         c.n_groups += n < MAX_GROUPS - 1 ? n : MAX_GROUPS - 1;
         }
         fs_reply_attr(req, inode ? change(fs, inode, &c, &st) : -ESTALE, &st);
+        fs_inode_put(fs->inodes, inode);
+}
+
+/*
+ * access(2) and chdir(2) where the kernel does not check modes, and who gets
+ * in may do all: but nobody executes what has no x, and "test -x" asks here.
+ */
+void fs_op_access(fuse_req_t req, fuse_ino_t ino, int mask)
+{
+        struct fs *fs = fs_of(req);
+        struct fs_inode *inode = fs_inode_get(fs->inodes, ino);
+        struct stat st;
+        int result = inode ? 0 : -ESTALE;
+
+        if (inode && mask & X_OK && !fs_inode_is_dir(inode)) {
+                result = fs_stat(fs, inode, &st);
+                if (!result && !(st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)))
+                        result = -EACCES;
+        }
+        fs_reply(req, result);
         fs_inode_put(fs->inodes, inode);
 }
 

@@ -5,7 +5,6 @@
  *
  *  create   the kernel then sends MKNOD, and no RELEASE
  *  flush    nothing is kept back until a close
- *  access   modes are the kernel's to check, or nobody's
  *  getlk, setlk, flock   the kernel's local locks do, and cannot block a worker
  *  write_buf   a request is read in one piece
  *  release, releasedir   there is no open file, see fs_op_open
@@ -41,6 +40,7 @@ const struct fuse_lowlevel_ops fs_ops = {
         .removexattr = fs_op_removexattr,
         .ioctl = fs_op_ioctl,
         .readdirplus = fs_op_readdirplus,
+        .access = fs_op_access,
         .fallocate = fs_op_fallocate,
         .copy_file_range = fs_op_copy_file_range,
         .lseek = fs_op_lseek,

@@ -169,3 +169,19 @@ except OSError as e:
         sync_gives ENOTTY "$MNT/d"
         sync_gives ENOTTY "$MNT/s"
 }
+
+@test "what has no x is not executable, for root and without checks too" {
+        if [ "$(id -u)" -eq 0 ]; then mount_store; else mount_store -o nopermcheck; fi
+        echo 'echo ran' >"$MNT/script"
+        mkdir "$MNT/dir"
+        chmod 600 "$MNT/script"
+        run_cmd -1 test -x "$MNT/script"
+        run_cmd test -r "$MNT/script" -a -w "$MNT/script"
+        run_cmd -any "$MNT/script"
+        assert_regex "$output" "Permission denied"
+        chmod 700 "$MNT/script"
+        run_cmd test -x "$MNT/script"
+        run_cmd test -x "$MNT/dir"
+        run_cmd find "$MNT" -type f -executable
+        assert_output "$MNT/script"
+}
