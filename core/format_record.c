@@ -156,10 +156,22 @@ uint32_t bm_record_length(const uint8_t *in, size_t avail)
         return length;
 }
 
-/* What is kept by its id says how many names lead to it, and nothing else does. */
-static bool may_have_links(const struct bm_record *r)
+/* What is kept by its id says how many names lead to it, and nothing else does; names stand in
+ * the user's maps. */
+static bool links_fit(const struct bm_record *r)
 {
-        return r->map_id == BM_MAP_INODES && (r->type == BM_REC_PUT || r->type == BM_REC_HEAD);
+        switch (r->type) {
+        case BM_REC_PUT:
+        case BM_REC_HEAD:
+                return (r->links != 0) == (r->map_id == BM_MAP_INODES);
+        case BM_REC_NAME:
+                return !r->links && (r->map_id == BM_MAP_ROOT || r->map_id >= BM_MAP_FIRST);
+        case BM_REC_MAP:
+        case BM_REC_CHUNK:
+                return !r->links && r->map_id != BM_MAP_INODES;
+        default:
+                return !r->links;
+        }
 }
 
 /* LENGTH bytes at IN are there, and the type is known. */
@@ -216,7 +228,7 @@ static int take_apart(struct bm_record *r, const uint8_t *in, uint32_t length, i
                         return BM_E_DAMAGED;
                 r->links = (uint32_t)n;
         }
-        if (bm_unlikely((r->links != 0) != may_have_links(r)))
+        if (bm_unlikely(!links_fit(r)))
                 return BM_E_DAMAGED;
         if (r->flags & BM_RECF_META) {
                 p = bm_varint_get(p, end, &n);

@@ -128,6 +128,8 @@ def record_at(segment, at):
             links, p = varint(data, p, end)
             need(0 < links < 1 << 32, "links")
         need((links > 0) == (map_id == INODES and TYPES[kind] in ("PUT", "HEAD")), "links")
+        need(map_id != INODES or TYPES[kind] not in ("MAP", "CHUNK", "NAME"), "type in map 3")
+        need(TYPES[kind] != "NAME" or map_id == MAP_ROOT or map_id >= 16, "a name's map")
         if flags & META:
             n, p = varint(data, p, end)
             need(n <= end - p, "meta")

@@ -310,6 +310,7 @@ static void shapes_of_types(void **state)
         memset(key, 'k', sizeof(key));
         for (size_t i = 0; i < bm_array_size(cases); i++) {
                 struct bm_record r = {.type = cases[i].type,
+                                      .map_id = BM_MAP_ROOT,
                                       .key = key,
                                       .key_len = cases[i].key_len,
                                       .value_len = cases[i].value_len};
@@ -342,6 +343,10 @@ static void links_stand_with_ids(void **state)
                 {BM_REC_COUNT, 0, BM_MAP_INODES, 0, true},
                 {BM_REC_NAME, 0, BM_MAP_ROOT, 0, true},
                 {BM_REC_NAME, BM_RECF_LINKS, BM_MAP_ROOT, 1, false},
+                {BM_REC_NAME, 0, BM_MAP_FIRST, 0, true},
+                {BM_REC_NAME, 0, BM_MAP_INODES, 0, false},
+                {BM_REC_NAME, 0, BM_MAP_TOP, 0, false},
+                {BM_REC_NAME, 0, BM_MAP_DROPS, 0, false},
         };
         for (size_t i = 0; i < bm_array_size(cases); i++) {
                 struct bm_record r = {.type = cases[i].type,
