@@ -123,7 +123,8 @@ void explorers_end(void)
 
 bool explorer_done(const struct explorer *x)
 {
-        return seen_count(x->seen) >= x->limit || x->n_failed >= x->max_reports;
+        return seen_count(x->seen) >= x->limit || x->n_failed >= x->max_reports ||
+               (x->stop && atomic_load(x->stop));
 }
 
 bool explorer_watches(const struct explorer *x)

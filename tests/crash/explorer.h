@@ -29,6 +29,7 @@ struct explorer {
         size_t limit;       /* distinct states, of all processes that share SEEN */
         size_t max_reports; /* failures to be told of */
         struct seen *seen;
+        const _Atomic bool *stop; /* NULL: nobody says so */
         /* what a mutant does to a trace; NULL: nothing */
         void (*mutate)(struct trace *trace, const struct disk *before);
         const char *only; /* BM_STATE: nothing but this state is looked at */

@@ -4,7 +4,8 @@
  * The argument is how many distinct states to look at; BM_SEED is where the
  * seeds start. As many processes as there are processors share the work
  * (BM_JOBS: as many as that). With BM_STATE only that state of that seed is
- * looked at, and shown; BM_KEEP is a directory for a copy of it.
+ * looked at, and shown; BM_KEEP is a directory for a copy of it. SIGTERM and
+ * SIGINT end it early.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -19,9 +20,17 @@ enum { STATES = 10000, OPS = 250, CUTS = 40, JOBS_MAX = 64 };
 
 struct total {
         _Atomic uint64_t seed, n_rounds, n_states, n_failed;
+        _Atomic bool stop;
 };
 
 static struct explorer x;
+static struct total *total;
+
+/* Whoever has enough of it still gets to hear how many there were. */
+static void on_stop(int sig)
+{
+        atomic_store(&total->stop, true);
+}
 
 /* A crash of the store's own ends the process, but says where it was. */
 static void on_crash(int sig)
@@ -34,13 +43,14 @@ static void on_crash(int sig)
         _exit(97);
 }
 
-static int run(struct total *total, size_t limit, struct seen *seen)
+static int run(size_t limit, struct seen *seen)
 {
         explorers_child();
         explorer_init(&x, 0);
         struct seen *own = x.seen;
         x.limit = limit;
         x.seen = seen;
+        x.stop = &total->stop;
         signal(SIGSEGV, on_crash);
         signal(SIGABRT, on_crash);
         signal(SIGBUS, on_crash);
@@ -73,18 +83,20 @@ int main(int argc, char **argv)
         unsigned jobs = n_jobs();
         pid_t pids[JOBS_MAX];
         struct seen *seen = seen_new();
-        struct total *total = mmap(NULL, sizeof(*total), PROT_READ | PROT_WRITE,
-                                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        total = mmap(NULL, sizeof(*total), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                     0);
         if (total == MAP_FAILED)
                 return 99;
         atomic_store(&total->seed, seed ? strtoull(seed, NULL, 0) : 1);
         printf("# seeds from %llu\n", (unsigned long long)atomic_load(&total->seed));
         fflush(stdout);
+        signal(SIGTERM, on_stop);
+        signal(SIGINT, on_stop);
         explorers_begin();
         for (unsigned i = 0; i < jobs; i++) {
                 pids[i] = fork();
                 if (pids[i] == 0)
-                        return run(total, limit, seen);
+                        return run(limit, seen);
                 if (pids[i] < 0)
                         return 99;
         }
