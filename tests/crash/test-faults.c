@@ -3,8 +3,8 @@
  * Failing calls: the n-th call of a short workload, or of an open after a kill, fails, for every n,
  * once or from then on, with EIO or ENOSPC. The store must not crash or hang, must say so where it
  * is asked, and opened again must hold what was done: nothing that returned may be missing, what
- * failed may be there wholly or not at all. The argument is how many calls to leave out from one n
- * to the next.
+ * failed may be there wholly or not at all; a failing write has written half. The argument, or
+ * BM_STEP, is the distance from one n to the next: 1 for all of them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -241,7 +241,8 @@ int main(int argc, char **argv)
 {
         static const int errors[] = {EIO, ENOSPC};
         const char *seed = getenv("BM_SEED"), *only = getenv("BM_CALL");
-        uint64_t step = argc > 1 ? strtoull(argv[1], NULL, 0) : STEP;
+        const char *every = argc > 1 ? argv[1] : getenv("BM_STEP");
+        uint64_t step = every ? strtoull(every, NULL, 0) : STEP;
         struct plan p = {.seed = seed ? strtoull(seed, NULL, 0) : 1};
         char problem[300] = "";
         size_t n_bad = 0, n = 0, n_told = 0;
