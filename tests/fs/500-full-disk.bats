@@ -52,6 +52,38 @@ all_whole() {
         assert_output "precious"
 }
 
+# Each name that goes has the record written again, until the last.
+@test "files of two names can be removed on a full disk, name by name" {
+        require_command python3
+        cat >fill.py <<'END'
+import errno, os, sys
+os.chdir(sys.argv[1])
+os.mkdir("x")
+os.mkdir("y")
+value = os.urandom(10000)
+n = 0
+try:
+    while True:
+        with open("x/%d" % n, "wb") as file:
+            file.write(value)
+        os.link("x/%d" % n, "y/%d" % n)
+        n += 1
+except OSError as e:
+    assert e.errno == errno.ENOSPC, e
+assert n > 1000
+for i in range(n):
+    os.unlink("x/%d" % i)
+for i in range(n):
+    with open("y/%d" % i, "rb") as file:
+        assert file.read() == value and os.fstat(file.fileno()).st_nlink == 1
+    os.unlink("y/%d" % i)
+END
+        run_cmd python3 fill.py "$MNT"
+        rm -r "$MNT/x" "$MNT/y"
+        umount_store
+        check_store
+}
+
 @test "deleting on a full disk works and makes room" {
         fill
         first=$n
