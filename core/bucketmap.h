@@ -464,9 +464,9 @@ enum {
 
 /*
  * Takes the space of LEN bytes from OFFSET: what is not there is written, as
- * zeros; the value grows if needed. Writing there later leaves as much garbage as
- * it takes, so that it succeeds where the disk is full, too. Goes chunk by
- * chunk as bm_write_at does; *DONE says how far it came, also after an error.
+ * zeros; the value grows if needed. That is no promise for later: a write there
+ * needs room in the log before it frees what it replaces. Goes chunk by chunk
+ * as bm_write_at does; *DONE says how far it came, also after an error.
  * Errors: as bm_write_at, -EINVAL (unknown flag).
  */
 BM_EXPORT BM_CHECKED int bm_allocate(const struct bm_ref *ref, uint64_t offset, uint64_t len,

@@ -2,9 +2,9 @@
 /*
  * The space of a part of a value: giving it back, and taking it ahead.
  *
- * Allocating writes zeros. A log has no place that could be reserved for a
- * chunk to come; but one that is there already can be written again even on a
- * full disk, since it leaves as much garbage as it takes.
+ * Allocating writes zeros: the space is taken, and seen to be. A log has no
+ * place that could be reserved for what will be written there, which goes
+ * elsewhere first; on a full disk that is ENOSPC all the same.
  */
 #include <errno.h>
 #include <stdlib.h>

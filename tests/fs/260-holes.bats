@@ -270,3 +270,26 @@ assert os.fstat(fd).st_size == 3 << 20
         umount_store
         check_store
 }
+
+@test "allocated space is no promise on a full disk: ENOSPC, and what was there stays" {
+        require_root
+        mkdir disk
+        mount -t tmpfs -o size=64m bucketmap-test disk
+        umount_store
+        STORE=$SCRATCH/disk/store
+        mount_store
+        run_cmd fallocate -l 10M "$MNT/ahead"
+        run_cmd -1 dd if=/dev/urandom of="$MNT/fill" bs=1M count=100 status=none
+        assert_regex "$stderr" "No space left"
+        run_cmd -any dd if=/dev/urandom of="$MNT/ahead" bs=64k count=160 conv=notrunc status=none
+        [ "$status" -eq 0 ] || {
+                assert_regex "$stderr" "No space left"
+                rm "$MNT/fill"
+                run_cmd dd if=/dev/zero of="$MNT/ahead" bs=64k count=160 conv=notrunc status=none
+                run_cmd cmp "$MNT/ahead" <(head -c 10M /dev/zero)
+        }
+        assert_equal "$(stat -c %s "$MNT/ahead")" $((10 * MiB))
+        umount_store
+        check_store
+        umount disk
+}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # A large file, written, read and overwritten at random places, in little of
-# the daemon's memory. BUCKETMAP_LARGE_MIB sets its size.
+# the daemon's memory: 1 GiB, or 10 with BUCKETMAP_SOAK, or BUCKETMAP_LARGE_MIB.
 
 load ../lib/bucketmap
 
@@ -12,7 +12,9 @@ memory() {
 @test "a large file takes less than 200 MiB of memory, and reads as written" {
         require_fuse
         require_command python3
-        size=${BUCKETMAP_LARGE_MIB:-1024}
+        size=1024
+        [ -z "${BUCKETMAP_SOAK:-}" ] || size=10240
+        size=${BUCKETMAP_LARGE_MIB:-$size}
         free=$(df --output=avail -m "$SCRATCH" | tail -n 1)
         [ "$free" -gt $((3 * size + 1024)) ] || skip "$((3 * size + 1024)) MiB of free disk"
         mount_store
