@@ -49,7 +49,7 @@ static void assert_found(const struct found *found, size_t i, enum bm_check_kind
                 fail_msg("\"%s\" is not in \"%s\"", message, found->list[i].message);
 }
 
-/* Flips a bit of the first byte of LEN bytes that stand somewhere in a data segment. */
+/* Changes the first byte of LEN bytes that stand somewhere in a data segment. */
 static void damage(struct fixture *f, const void *bytes, size_t len)
 {
         struct bm_segment **list;
@@ -59,7 +59,9 @@ static void damage(struct fixture *f, const void *bytes, size_t len)
                 uint8_t *at =
                         list[i]->base ? memmem(list[i]->base, list[i]->size, bytes, len) : NULL;
                 if (at) {
-                        *at ^= 1;
+                        char name[64];
+                        snprintf(name, sizeof(name), "segments/%08x", list[i]->header.file_id);
+                        fixture_damage(f, name, at - list[i]->base);
                         hits++;
                 }
         }
