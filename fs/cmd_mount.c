@@ -23,15 +23,14 @@ static const char doc[] =
         "  nopermcheck          no permission checks on a private mount\n"
         "  unlink=delete|guard  guard: a file with a count above 1 stays (EBUSY)\n"
         "  list_counts          listxattr shows user.bucketmap.refcount\n"
-        "  security_xattrs      keep security.* attributes, file capabilities among them\n"
+        "  security_xattrs      keep security.* attributes: file capabilities ...\n"
         "  commit=SECONDS       longest time until a change is durable (5)\n"
-        "  nomap                write to the store's files by calls, not into mappings; by itself "
-        "on\n"
-        "                       copy-on-write filesystems\n"
+        "  nomap                write by calls, not into mappings; by itself\n"
+        "                       on copy-on-write filesystems\n"
         "  buckets=N            at creation: buckets of the root map (16)\n"
         "  max_search=N         at creation: slots that a probe looks at (32)\n"
-        "  drive=DIR            at creation: spread it over this directory, too; repeatable\n"
-        "and those of FUSE and of mount(8): allow_root, auto_unmount, noexec, nofail ...";
+        "  drive=DIR            at creation: on this directory, too; repeatable\n"
+        "and those of FUSE and of mount(8): allow_root, auto_unmount, noexec, nofail";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {

@@ -44,6 +44,19 @@ usage_error() {
         done
 }
 
+@test "help has lines of at most 79 characters, none broken within a mount option" {
+        local command
+        for command in mount umount create sync info stats export import check refs rm; do
+                run_bm "$command" --help
+                [ -z "$(grep -E '.{80}' <<<"$stdout")" ] || fail "$command has longer lines"
+        done
+        run_bm mount --help
+        # after the list begins, a line is an option, goes on below its text, or ends the list
+        sed '1,/^Mount options:$/d' <<<"$stdout" >options
+        [ "$(wc -l <options)" -gt 10 ]
+        run_cmd -1 grep -vE '^  [a-z]|^ {20}|^and those of' options
+}
+
 @test "usage errors are one line on stderr and exit code 2" {
         usage_error "a command is missing"
         usage_error "unknown command 'frobnicate'" frobnicate
