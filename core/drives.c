@@ -48,8 +48,8 @@ static enum bm_segment_access access_to(const struct bm_drives *d, unsigned driv
         return d->drives[drive].nomap ? BM_SEGMENT_BY_CALLS : BM_SEGMENT_MAPPED;
 }
 
-int bm_drives_make(struct bm_drives *d, enum bm_segment_kind kind, uint64_t size, uint64_t number,
-                   uint64_t epoch, uint64_t durable, struct bm_segment **segmentp)
+static int make_on(struct bm_drives *d, bool first_only, enum bm_segment_kind kind, uint64_t size,
+                   uint64_t number, uint64_t epoch, uint64_t durable, struct bm_segment **segmentp)
 {
         struct bm_segment_header header = {
                 .kind = (uint8_t)kind,
@@ -70,13 +70,13 @@ int bm_drives_make(struct bm_drives *d, enum bm_segment_kind kind, uint64_t size
         for (;;) {
                 pthread_mutex_lock(&d->lock);
                 header.file_id = free_file_id(d);
-                header.drive = (uint16_t)(d->next_drive++ % d->n_drives);
+                header.drive = first_only ? 0 : (uint16_t)(d->next_drive++ % d->n_drives);
                 pthread_mutex_unlock(&d->lock);
                 if (header.file_id == 0)
                         return -ENOSPC;
                 r = bm_segment_make(d->io, d->drives[header.drive].segments, &header, size,
                                     access_to(d, header.drive), segmentp);
-                if (r == -ENOSPC && ++n_full < d->n_drives)
+                if (r == -ENOSPC && !first_only && ++n_full < d->n_drives)
                         continue; /* the next one may have room */
                 if (r != -EEXIST)
                         break;
@@ -87,6 +87,19 @@ int bm_drives_make(struct bm_drives *d, enum bm_segment_kind kind, uint64_t size
         enter(d, *segmentp);
         pthread_mutex_unlock(&d->lock);
         return 0;
+}
+
+int bm_drives_make(struct bm_drives *d, enum bm_segment_kind kind, uint64_t size, uint64_t number,
+                   uint64_t epoch, uint64_t durable, struct bm_segment **segmentp)
+{
+        return make_on(d, false, kind, size, number, epoch, durable, segmentp);
+}
+
+int bm_drives_make_first(struct bm_drives *d, enum bm_segment_kind kind, uint64_t size,
+                         uint64_t number, uint64_t epoch, uint64_t durable,
+                         struct bm_segment **segmentp)
+{
+        return make_on(d, true, kind, size, number, epoch, durable, segmentp);
 }
 
 struct scan {

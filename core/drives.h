@@ -69,6 +69,11 @@ static inline struct bm_segment *bm_drives_segment(const struct bm_drives *drive
 int bm_drives_make(struct bm_drives *drives, enum bm_segment_kind kind, uint64_t size,
                    uint64_t number, uint64_t epoch, uint64_t durable, struct bm_segment **segmentp);
 
+/* The same on the first drive, where the reserve is. */
+int bm_drives_make_first(struct bm_drives *drives, enum bm_segment_kind kind, uint64_t size,
+                         uint64_t number, uint64_t epoch, uint64_t durable,
+                         struct bm_segment **segmentp);
+
 /* Opens every segment file of every drive into the table. Files with a wiped
  * or damaged header, or of another store, are left out and reported to FN. */
 int bm_drives_scan(struct bm_drives *drives, bool writable,

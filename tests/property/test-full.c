@@ -19,6 +19,7 @@ struct full {
         struct small_disk disk;
         char *dir;
         char *path;
+        const char *further[1]; /* drives */
         struct bm_config config;
         struct bm_store *store;
         struct bm_map *root;
@@ -149,11 +150,19 @@ static void reopen(struct full *f)
         f->root = bm_root(f->store);
 }
 
+static uint64_t used(struct full *f)
+{
+        uint64_t sum = 0;
+        for (unsigned i = 0; i < f->disk.n_disks; i++)
+                sum += small_disk_used(&f->disk, i);
+        return sum;
+}
+
 /* The background gives back what was deleted. The pause only spares the processor. */
 static void wait_until_small(struct full *f, uint64_t limit)
 {
         const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
-        while (small_disk_used(&f->disk, 0) > limit)
+        while (used(f) > limit)
                 nanosleep(&pause, NULL);
 }
 
@@ -176,7 +185,7 @@ static void one_round(struct full *f, unsigned round, struct writer *writers)
         }
         all(writers, fill, "filling");
         all(writers, verify, "what was acknowledged");
-        uint64_t used = small_disk_used(&f->disk, 0);
+        uint64_t full = used(f);
         reopen(f);
         all(writers, verify, "opened again");
         all(writers, empty, "deleting");
@@ -185,20 +194,26 @@ static void one_round(struct full *f, unsigned round, struct writer *writers)
         assert_int_equal(test_count_keys(f->root), 0);
         test_store_check(f->store);
         printf("# round %u%s: %u keys, %llu KiB full, %llu KiB emptied, %llu KiB compacted\n",
-               round, f->mixed ? ", mixed" : "", n, (unsigned long long)(used >> 10),
-               (unsigned long long)(small_disk_used(&f->disk, 0) >> 10),
-               (unsigned long long)(compacted(f) >> 10));
+               round, f->mixed ? ", mixed" : "", n, (unsigned long long)(full >> 10),
+               (unsigned long long)(used(f) >> 10), (unsigned long long)(compacted(f) >> 10));
         fflush(stdout);
 }
 
-static void rounds(bool mixed)
+static void rounds(bool mixed, bool two_drives)
 {
         struct full f = {.config = BM_CONFIG_INIT, .mixed = mixed, .seed = test_seed()};
         struct writer writers[WRITERS];
         small_disk_init(&f.disk);
         f.dir = test_dir_new();
         f.path = test_path(f.dir, "store");
-        small_disk_add(&f.disk, f.dir, test_env_number("BM_MIB", 16) << 20);
+        char *further = test_path(f.dir, "further");
+        if (two_drives) {
+                f.further[0] = further;
+                f.config.drives = f.further;
+                f.config.n_drives = 1;
+                small_disk_add(&f.disk, further, test_env_number("BM_MIB", 16) << 19);
+        }
+        small_disk_add(&f.disk, f.path, test_env_number("BM_MIB", 16) << 20);
         f.config.io = &f.disk.io;
         assert_ok(bm_create(f.path, &f.config));
         assert_ok(bm_open(f.path, &f.config, &f.store));
@@ -219,18 +234,25 @@ static void rounds(bool mixed)
                 free(writers[i].value);
         }
         free(f.path);
+        free(further);
         test_dir_remove(f.dir);
         small_disk_deinit(&f.disk);
 }
 
 static void small_values(void **state)
 {
-        rounds(false);
+        rounds(false, false);
 }
 
 static void mixed_values(void **state)
 {
-        rounds(true);
+        rounds(true, false);
+}
+
+/* The second disk is the smaller one, and full first. */
+static void two_drives(void **state)
+{
+        rounds(false, true);
 }
 
 int main(void)
@@ -238,6 +260,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(small_values),
                 cmocka_unit_test(mixed_values),
+                cmocka_unit_test(two_drives),
         };
         return cmocka_run_group_tests_name("full", tests, NULL, NULL);
 }
