@@ -749,6 +749,29 @@ struct bm_check_args {
  */
 BM_EXPORT BM_CHECKED int bm_check(struct bm_store *store, const struct bm_check_args *args);
 
+struct bm_repair_args {
+        bool dry_run; /* says what it would do, and writes nothing */
+        /* What is damaged, what is lost and what becomes of the rest; and as in bm_check_args. */
+        void (*finding)(void *ctx, const struct bm_finding *finding);
+        int (*progress)(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
+        void *ctx;
+};
+
+/*
+ * Makes a damaged store whole. What is intact stays; each key that is lost is
+ * a finding. What is intact and has lost its place goes to the map
+ * "lost+found" of the root: maps and values without a name, and large values
+ * that have lost some of their bytes, which would read as zeros under the name
+ * that programs know. A value keeps its count. Nothing of the old store is
+ * overwritten or removed before the new state is durable: that needs room for
+ * a copy of all that lives.
+ * 0: nothing was damaged, nothing is written. BM_E_DAMAGED: it was; all is
+ * said. Errors: as bm_open, but -EIO where too little is left to begin with:
+ * no superblock is whole, say. BM_E_MISMATCH for a missing or foreign drive.
+ */
+BM_EXPORT BM_CHECKED int bm_repair(const char *path, const struct bm_config *config,
+                                   const struct bm_repair_args *args);
+
 #ifdef __cplusplus
 }
 #endif

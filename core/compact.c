@@ -327,6 +327,80 @@ static int compact_segment(struct bm_store *store, struct bm_segment *victim)
         return 0;
 }
 
+/* Everything, slot by slot: a segment that is damaged cannot be gone through. */
+
+static bool is_new(const struct bm_segment *s, uint64_t log, uint64_t cold)
+{
+        return s->header.number >= (s->header.kind == BM_SEGMENT_LOG ? log : cold);
+}
+
+static int copy_slot(struct compaction *c, struct bm_map *map, struct bm_bucket *bucket,
+                     const struct bm_known_slot *known, uint64_t log, uint64_t cold)
+{
+        struct at_place here = {.file_id = known->slot.file_id, .offset = known->slot.offset};
+        struct bm_target t = {.map = map, .bucket = bucket};
+        struct bm_place place;
+        struct bm_slot slot;
+        struct bm_record record;
+        struct bm_segment *s;
+        int r = bm_slot_record(c->store, &known->slot, NULL, &s, &record);
+        if (r != 0 || is_new(s, log, cold))
+                return r;
+        r = bm_index_find(&bucket->index, known->hash, is_at, &here, &place, &slot);
+        if (r == 0)
+                r = move_slot(c, &t, &place, &slot, &record, s, record.length);
+        return r == BM_E_NOT_FOUND ? -EIO : r;
+}
+
+static int copy_bucket(struct compaction *c, struct bm_map *map, size_t i, uint64_t log,
+                       uint64_t cold)
+{
+        unsigned skip = map->buckets_log2;
+        uint64_t hash = skip ? (uint64_t)i << (64 - skip) : 0;
+        uint64_t end = skip ? hash | (UINT64_MAX >> skip) : UINT64_MAX, last;
+        int r;
+        do {
+                struct bm_known_slot *slots;
+                size_t n;
+                r = bm_index_collect(&map->buckets[i].index, hash, &slots, &n, &last);
+                if (r < 0)
+                        return r;
+                for (size_t k = 0; k < n && r == 0; k++)
+                        r = copy_slot(c, map, &map->buckets[i], &slots[k], log, cold);
+                free(slots);
+                hash = last + 1;
+        } while (r == 0 && last < end);
+        return r;
+}
+
+int bm_compact_all(struct bm_store *store, uint64_t log, uint64_t cold)
+{
+        struct compaction c = {.store = store};
+        struct bm_segment **segments;
+        struct bm_map **maps;
+        size_t n, n_segments;
+        pthread_mutex_lock(&store->checkpoint_lock);
+        int r = bm_maps_list(&store->maps, &maps, &n);
+        for (size_t i = 0; i < n && r == 0; i++) {
+                for (size_t k = 0; k < (size_t)1 << maps[i]->buckets_log2 && r == 0; k++)
+                        r = copy_bucket(&c, maps[i], k, log, cold);
+        }
+        bm_maps_list_free(&store->maps, maps, n);
+        if (r == 0)
+                r = bm_drives_list(&store->drives, &segments, &n_segments);
+        for (size_t i = 0; r == 0 && i < n_segments; i++) {
+                struct bm_segment *s = segments[i];
+                if (s->header.kind == BM_SEGMENT_INDEX || is_new(s, log, cold))
+                        continue;
+                s->emptied = true;
+                atomic_store(&s->state, BM_SEGMENT_SEALED);
+        }
+        if (r == 0)
+                free(segments);
+        pthread_mutex_unlock(&store->checkpoint_lock);
+        return r;
+}
+
 /* Choosing */
 
 struct choice {

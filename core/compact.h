@@ -9,6 +9,7 @@
 #define BM_COMPACT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct bm_store;
 
@@ -17,6 +18,12 @@ struct bm_store;
  * bytes is dead. *DONE: there was one. Takes checkpoint_lock.
  */
 int bm_compact_one(struct bm_store *store, unsigned least_share, bool *done);
+
+/*
+ * Copies whatever lives, but what stands in segments from log number LOG and
+ * cold number COLD on, and leaves all others empty: for a repair, alone.
+ */
+int bm_compact_all(struct bm_store *store, uint64_t log, uint64_t cold);
 
 /* Whether enough is dead, of all that is used, to be worth the copying. */
 bool bm_compact_due(struct bm_store *store);

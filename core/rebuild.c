@@ -46,8 +46,12 @@ static int walk_segment(struct rebuild *rb, struct bm_segment *s, record_fn fn)
         uint64_t used = atomic_load(&s->used);
         for (uint64_t at = BM_SEGMENT_HEADER; at < used;) {
                 struct bm_record r;
-                if (bm_segment_record(s, at, &r) != 0)
-                        return BM_E_DAMAGED;
+                if (bm_segment_record(s, at, &r) != 0) {
+                        if (!rb->store->salvage)
+                                return BM_E_DAMAGED;
+                        at = bm_salvage_next(s, at, used);
+                        continue;
+                }
                 const struct bm_location where = {
                         .segment = s, .offset = (uint32_t)at, .length = r.length};
                 uint64_t version = r.flags & BM_RECF_VERSION && r.type != BM_REC_SYNC
@@ -234,6 +238,9 @@ static int adopt_maps(struct bm_store *store)
                         r = bm_keys(maps[i], adopt_map, maps[i]);
         }
         for (size_t i = 0; i < n && r == 0; i++) {
+                /* with keys in it, its name is lost: a repair gives it another */
+                if (store->salvage && atomic_load(&maps[i]->n_keys) > 0)
+                        continue;
                 if (maps[i]->id >= BM_MAP_FIRST && bm_maps_parent(&store->maps, maps[i]->id) == 0)
                         bm_maps_remove(&store->maps, maps[i]->id);
         }
@@ -271,6 +278,43 @@ static void cut_cold(struct rebuild *rb, struct bm_segment *s)
  * seal. Later ones were made ahead, or lost what led to them in a power cut;
  * they are left out, unless something says that more was durable.
  */
+/*
+ * For a repair: what was durable counts, with holes in it. The last segment
+ * that has any of it; those before it to the last record that is whole, that
+ * one to the last before the durable end and what follows without a hole.
+ */
+static size_t last_durable(struct rebuild *rb, size_t n_log, size_t last)
+{
+        struct bm_salvage *sv = rb->store->salvage;
+        struct bm_replay *replay = rb->replay;
+        uint64_t epoch = rb->list[last]->header.epoch;
+        sv->rebuilt = true;
+        if (bm_replay_look_beyond(rb->store, replay) != 0 || replay->end >= replay->durable)
+                return last;
+        sv->skipped = sv->data_damaged = true;
+        while (last + 1 < n_log &&
+               rb->list[last + 1]->header.number <= bm_pos_number(replay->durable) &&
+               rb->list[last + 1]->header.epoch < epoch + BM_SALVAGE_EPOCHS)
+                last++;
+        for (size_t i = 0; i <= last; i++) {
+                struct bm_segment *s = rb->list[i];
+                uint64_t at = atomic_load(&s->used);
+                while (at < s->size &&
+                       (i < last || bm_pos(s->header.number, at) < replay->durable)) {
+                        struct bm_record r;
+                        (void)!bm_salvage_note(rb->store, s, at); /* for want of memory unnamed */
+                        at = bm_salvage_next(s, at, s->size);
+                        while (at < s->size && bm_segment_record(s, at, &r) == 0) {
+                                at += r.length;
+                                atomic_store(&s->used, at);
+                                rb->ends[i] = at;
+                        }
+                }
+        }
+        replay->end = bm_pos(rb->list[last]->header.number, atomic_load(&rb->list[last]->used));
+        return last;
+}
+
 static int find_end(struct rebuild *rb, const bool *sealed)
 {
         struct bm_replay *replay = rb->replay;
@@ -279,16 +323,24 @@ static int find_end(struct rebuild *rb, const bool *sealed)
                 n_log++;
         while (last + 1 < n_log && sealed[last])
                 last++;
+        if (n_log == 0 && rb->n > 0 && rb->store->salvage) {
+                /* copies are left, and no log to judge them by */
+                rb->store->salvage->rebuilt = rb->store->salvage->skipped = true;
+                replay->end = UINT64_MAX;
+                return 0;
+        }
         if (n_log == 0) {
                 bm_problem_set("no manifest and no log");
                 return BM_E_DAMAGED;
         }
         replay->end = bm_pos(rb->list[last]->header.number, atomic_load(&rb->list[last]->used));
+        if (rb->store->salvage)
+                last = last_durable(rb, n_log, last);
         rb->n_log = last + 1;
         memmove(rb->list + last + 1, rb->list + n_log, (rb->n - n_log) * sizeof(*rb->list));
         rb->n -= n_log - last - 1;
         int r = bm_replay_look_beyond(rb->store, replay);
-        if (r == 0 && replay->end < replay->durable) {
+        if (r == 0 && replay->end < replay->durable && !rb->store->salvage) {
                 bm_problem_set("log segment number %" PRIu64 " is damaged at byte %" PRIu64,
                                bm_pos_number(replay->end), bm_pos_offset(replay->end));
                 if (!rb->store->read_only)

@@ -55,7 +55,8 @@ static void remove_unfinished(const struct unfinished *u)
 /* Who only reads can do without. */
 static int open_manifests(struct bm_store *store, struct bm_manifests_read *mr)
 {
-        int flags = store->read_only ? O_RDONLY : O_RDWR;
+        bool writable = !store->read_only || (store->salvage && store->salvage->writable);
+        int flags = writable ? O_RDWR : O_RDONLY;
         int fd = bm_io_call(store->io, open_at, store->drives.drives[0].dir, BM_FILE_MANIFEST,
                             flags, 0);
         store->manifests.fd = fd;
@@ -108,10 +109,10 @@ int bm_recover(struct bm_store *store)
         if (!mr.any_bytes && store->drives.highest_file_id == 0)
                 return bm_start_fresh(store);
         r = bm_manifests_load(store, &mr);
-        if (r == BM_E_DAMAGED && store->lost_segment && store->read_only)
+        if (r == BM_E_DAMAGED && store->lost_segment && store->read_only && !store->salvage)
                 r = load_rest(store, &mr);
         /* with a file that is gone, keys would be gone without a word */
-        if (r == BM_E_DAMAGED && (!store->lost_segment || store->tolerant))
+        if (r == BM_E_DAMAGED && (!store->lost_segment || store->tolerant || store->salvage))
                 return bm_start_rebuilt(store, mr.n ? mr.list[0].generation : 1);
         if (r == 0 && !store->read_only)
                 r = bm_checkpoint_settle(store);
@@ -124,7 +125,7 @@ int bm_recover(struct bm_store *store)
                                                 .next_map = m->next_map,
                                                 .next_data = m->next_data});
         store->next_cold = m->next_segment;
-        r = m->clean ? bm_start_clean(store) : bm_start_crashed(store);
+        r = m->clean && !store->salvage ? bm_start_clean(store) : bm_start_crashed(store);
         if (r == 0 && !store->read_only)
                 remove_unfinished(&unfinished);
         return r;

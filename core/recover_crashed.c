@@ -194,7 +194,10 @@ int bm_start_crashed(struct bm_store *store)
                 .next_map = m->next_map,
                 .next_data = m->next_data,
         };
-        int r = bm_replay(store, m->replay_from, &rp);
+        /* behind a clean end nothing was logged, and the segment may be gone */
+        int r = store->salvage && m->clean ? 0 : bm_replay(store, m->replay_from, &rp);
+        if (store->salvage && m->clean)
+                rp.end = m->covered;
         if (r != 0)
                 return r;
         if (rp.end < rp.durable) {

@@ -56,6 +56,8 @@ static void clear(struct bm_store *store)
         atomic_store(&store->value_bytes, 0);
         atomic_store(&store->live_bytes, 0);
         bm_drives_each(&store->drives, clear_segment, NULL);
+        if (store->salvage)
+                bm_salvage_free(store->salvage);
 }
 
 int bm_manifests_load(struct bm_store *store, const struct bm_manifests_read *mr)
@@ -63,6 +65,8 @@ int bm_manifests_load(struct bm_store *store, const struct bm_manifests_read *mr
         int r = BM_E_DAMAGED;
         for (unsigned i = 0; i < mr->n && r == BM_E_DAMAGED; i++) {
                 r = bm_tables_load(store, &mr->list[i]);
+                if (r == 0 && store->salvage)
+                        r = bm_salvage_index(store);
                 if (r == 0) {
                         store->manifests.newest = mr->list[i];
                         /* one that is newer may have begun to write to the log */

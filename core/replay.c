@@ -260,6 +260,19 @@ static struct bm_segment *follow_seal(struct reader *rd, const struct bm_segment
         return NULL;
 }
 
+/* The first log segment behind that number; what an interrupted repair made is none. */
+static struct bm_segment *segment_behind(const struct reader *rd, uint64_t number, uint64_t epoch)
+{
+        struct bm_segment *found = NULL;
+        for (size_t i = 0; i < rd->n_segments; i++) {
+                struct bm_segment *s = rd->by_number[i];
+                if (s->header.number > number && s->header.epoch < epoch + BM_SALVAGE_EPOCHS &&
+                    (!found || s->header.number < found->header.number))
+                        found = s;
+        }
+        return found;
+}
+
 static void begin_segment(struct bm_segment *s)
 {
         atomic_store(&s->n_puts, 0); /* counted anew, from its start */
@@ -267,6 +280,43 @@ static void begin_segment(struct bm_segment *s)
         atomic_store(&s->kept_version, 0);
         atomic_store(&s->state, BM_SEGMENT_OPEN);
         atomic_store(&s->lowest_version, bm_pos(s->header.number, 0));
+}
+
+/*
+ * For a repair: where the log has a hole before what was durable, it goes on
+ * with the next whole record. One that is whole and stands in a frame that is
+ * not is applied for itself. BM_E_NOT_FOUND: this is the end.
+ */
+static int replay_past_damage(struct reader *rd, struct bm_segment **s, uint64_t *at, uint64_t from)
+{
+        struct bm_salvage *sv = rd->store->salvage;
+        uint64_t position = bm_pos((*s)->header.number, *at);
+        struct bm_record r;
+        if (!sv || position >= rd->replay->durable)
+                return BM_E_NOT_FOUND;
+        sv->skipped = sv->data_damaged = true;
+        if (bm_segment_record(*s, *at, &r) == 0 && r.type != BM_REC_SEAL) {
+                rd->where[0] = (struct bm_location){
+                        .segment = *s, .offset = (uint32_t)*at, .length = r.length};
+                rd->frame[0] = r;
+                rd->n_frame = 1;
+                *at += r.length;
+                return replay_frame(rd, position >= from);
+        }
+        int noted = bm_salvage_note(rd->store, *s, *at);
+        if (noted < 0)
+                return noted;
+        *at = bm_salvage_next(*s, *at, (*s)->size);
+        if (*at < (*s)->size)
+                return 0;
+        struct bm_segment *next = segment_behind(rd, (*s)->header.number, (*s)->header.epoch);
+        if (!next)
+                return BM_E_NOT_FOUND;
+        atomic_store(&(*s)->state, BM_SEGMENT_SEALED);
+        *s = next;
+        *at = BM_SEGMENT_HEADER;
+        begin_segment(next);
+        return 0;
 }
 
 static int replay_chain(struct reader *rd, struct bm_segment *s, uint64_t from)
@@ -283,10 +333,19 @@ static int replay_chain(struct reader *rd, struct bm_segment *s, uint64_t from)
                 }
                 if (r < 0)
                         return r;
-                if (r != 0)
-                        return 0;
+                if (r != 0) {
+                        r = replay_past_damage(rd, &s, &at, from);
+                        if (r != 0)
+                                return r == BM_E_NOT_FOUND ? 0 : r;
+                        continue;
+                }
                 if (rd->frame[rd->n_frame - 1].type == BM_REC_SEAL) {
                         struct bm_segment *next = follow_seal(rd, s);
+                        if (!next && rd->store->salvage &&
+                            bm_pos(s->header.number, at) < rd->replay->durable) {
+                                rd->store->salvage->skipped = true;
+                                next = segment_behind(rd, s->header.number, s->header.epoch);
+                        }
                         if (!next)
                                 return 0;
                         atomic_store(&s->used, at + len);
@@ -329,7 +388,8 @@ static void look_beyond(struct reader *rd)
         find_syncs(rd, last, bm_pos_offset(rd->replay->end));
         for (size_t i = 0; i < rd->n_segments; i++) {
                 const struct bm_segment_header *h = &rd->by_number[i]->header;
-                if (h->number <= last->header.number)
+                if (h->number <= last->header.number ||
+                    h->epoch >= last->header.epoch + BM_SALVAGE_EPOCHS)
                         continue;
                 if (h->durable > rd->replay->durable)
                         rd->replay->durable = h->durable;
@@ -352,10 +412,19 @@ int bm_replay(struct bm_store *store, uint64_t from, struct bm_replay *replay)
         struct reader rd = {.store = store, .replay = replay};
         int r = bm_drives_each(&store->drives, collect_log, &rd);
         struct bm_segment *first = r == 0 ? by_number(&rd, bm_pos_number(from)) : NULL;
+        if (r == 0 && !first && store->salvage) {
+                store->salvage->skipped = true;
+                first = segment_behind(&rd, bm_pos_number(from), UINT64_MAX / 2);
+                from = first ? bm_pos(first->header.number, 0) : from;
+        }
+        if (r == 0 && first && store->salvage) {
+                replay->end = bm_pos(first->header.number, BM_SEGMENT_HEADER);
+                look_beyond(&rd);
+        }
         if (r == 0 && !first) {
                 bm_problem_set("log segment number %" PRIu64 " is missing", bm_pos_number(from));
                 replay->end = replay->durable; /* no more is said than that */
-                if (store->tolerant)
+                if (store->tolerant || store->salvage)
                         bm_store_note_damage(store);
                 else
                         r = BM_E_DAMAGED;

@@ -97,12 +97,13 @@ static void report_owner(const struct bm_io *io, int fd)
 
 static int take_lock(struct bm_store *store)
 {
-        int flags = store->read_only ? O_RDONLY : O_RDWR | O_CREAT;
+        const bool alone = !store->read_only || (store->salvage && store->salvage->writable);
+        int flags = alone ? O_RDWR | O_CREAT : O_RDONLY;
         store->lock_fd = bm_io_call(store->io, open_at, store->drives.drives[0].dir, BM_FILE_LOCK,
                                     flags, 0600);
         if (store->lock_fd < 0)
                 return not_plain(store, BM_FILE_LOCK, store->lock_fd);
-        int r = bm_io_call(store->io, lock, store->lock_fd, !store->read_only);
+        int r = bm_io_call(store->io, lock, store->lock_fd, alone);
         if (r == -EWOULDBLOCK) {
                 report_owner(store->io, store->lock_fd);
                 return BM_E_IN_USE;
@@ -122,7 +123,7 @@ static int open_reserve(struct bm_store *store)
         struct bm_io_space space;
         if (bm_drives_space(&store->drives, &space) == 0)
                 store->disk_bytes = space.total_bytes;
-        if (store->read_only)
+        if (store->read_only && !(store->salvage && store->salvage->writable))
                 return 0;
         store->reserve_fd = bm_io_call(store->io, open_at, store->drives.drives[0].dir,
                                        BM_FILE_RESERVE, O_RDWR | O_CREAT, 0600);
@@ -287,11 +288,18 @@ static int open_all(struct bm_store *store, const char *path, const struct bm_co
 
 int bm_open(const char *path, const struct bm_config *config, struct bm_store **storep)
 {
+        return bm_open_salvage(path, config, NULL, storep);
+}
+
+int bm_open_salvage(const char *path, const struct bm_config *config, struct bm_salvage *salvage,
+                    struct bm_store **storep)
+{
         bm_problem_clear();
         *storep = NULL;
         struct bm_store *store = store_new(config);
         if (!store)
                 return -ENOMEM;
+        store->salvage = salvage;
         int r = open_all(store, path, config);
         if (r != 0) {
                 stop_threads(store);

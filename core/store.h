@@ -23,6 +23,7 @@
 #include "index.h"
 #include "log.h"
 #include "map.h"
+#include "salvage.h"
 #include "sync.h"
 #include "watch.h"
 
@@ -65,9 +66,10 @@ struct bm_store {
         int lock_fd, reserve_fd;
         struct bm_map *root, *top, *inodes, *chunks, *drops, *orphans;
         bool clean_open;
-        bool tolerant;     /* read-only: what is missing is left out, and said */
-        char damage[256];  /* what the open found first; "": nothing */
-        bool lost_segment; /* a manifest names a data segment that is not there */
+        struct bm_salvage *salvage; /* not NULL: opened for a repair */
+        bool tolerant;              /* read-only: what is missing is left out, and said */
+        char damage[256];           /* what the open found first; "": nothing */
+        bool lost_segment;          /* a manifest names a data segment that is not there */
         uint64_t replayed_records;
         struct bm_block_source block_source;
 
@@ -114,6 +116,10 @@ struct bm_store {
 /* What bm_last_problem says was found by a read-only open that goes on: it is
  * logged, and check tells it. */
 void bm_store_note_damage(struct bm_store *store);
+/* bm_open for a repair, where SALVAGE is not NULL and CONFIG says read_only: the store is as it
+ * can be had, in memory only. SALVAGE must outlive it. */
+int bm_open_salvage(const char *path, const struct bm_config *config, struct bm_salvage *salvage,
+                    struct bm_store **storep);
 
 /* One log line for the store's owner. */
 void bm_store_log(struct bm_store *store, enum bm_log_level level, const char *fmt, ...)

@@ -123,7 +123,9 @@ static int load_segments(struct bm_store *store, const struct bm_buffer *b)
                     s->header.kind != row.kind || row.used > s->size) {
                         bm_problem_set("segment %08" PRIx32 " is missing or another", row.file_id);
                         store->lost_segment = true;
-                        if (!store->tolerant)
+                        if (store->salvage)
+                                store->salvage->data_damaged = true;
+                        else if (!store->tolerant)
                                 return BM_E_DAMAGED;
                         bm_store_note_damage(store);
                         continue;

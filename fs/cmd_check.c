@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* bucketmap check [--json] [--progress=SECONDS] STORE | --online DIR */
+/* bucketmap check [--json] [--progress=SECONDS] [--repair [--dry-run]] STORE | --online DIR */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,11 +17,13 @@ static struct check_report report;
 
 struct request {
         const char *word;
-        bool online;
+        bool online, repair, dry_run;
 };
 
 static const struct argp_option options[] = {
         {"online", 'o', NULL, 0, "Check the store mounted at DIR while it is in use", 0},
+        {"repair", 'r', NULL, 0, "Make a damaged store whole again", 0},
+        {"dry-run", 'n', NULL, 0, "With --repair: tell what it would do, write nothing", 0},
         {"json", 'j', NULL, 0, "For programs: an object a line, a summary as the last", 0},
         {"progress", 'p', "SECONDS", 0, "A line of progress so often; also on SIGUSR1", 0},
         {0},
@@ -36,6 +38,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         switch (key) {
         case 'o':
                 request->online = true;
+                return 0;
+        case 'r':
+                request->repair = true;
+                return 0;
+        case 'n':
+                request->dry_run = true;
+                return 0;
+        case ARGP_KEY_SUCCESS:
+                if (request->online && request->repair)
+                        command_usage(state, "--repair wants a store that is not mounted");
+                if (request->dry_run && !request->repair)
+                        command_usage(state, "--dry-run is of --repair");
                 return 0;
         case 'j':
                 report.json = true;
@@ -111,6 +125,30 @@ static int check(const char *path)
         return code;
 }
 
+/* What came of it stands in the report; whether it is whole now, only a look can tell. */
+static int repair(const char *path, bool dry_run)
+{
+        const struct bm_repair_args repair_args = {
+                .dry_run = dry_run,
+                .finding = check_report_finding,
+                .progress = check_report_progress,
+                .ctx = &report,
+        };
+        const struct bm_config config = BM_CONFIG_INIT;
+        int r, code;
+
+        r = bm_repair(path, &config, &repair_args);
+        if (r && r != BM_E_DAMAGED)
+                return command_fail(path, "cannot repair", r);
+        if (r && !report.n_findings) /* the index was made anew, and nothing is lost */
+                report.n_findings = 1;
+        code = check_report_end(&report, r);
+        if (r && !dry_run)
+                command_hint("it is repaired; " PROGRAM " check %s tells whether it is whole",
+                             path);
+        return code;
+}
+
 int cmd_check(int argc, char **argv)
 {
         static const struct argp argp = {
@@ -118,7 +156,8 @@ int cmd_check(int argc, char **argv)
                 parse,
                 "STORE\n--online DIR",
                 "Verifies every checksum and invariant of a store: of one that is not mounted, or "
-                "with --online of one that is. Changes nothing. Each damaged key is named on a "
+                "with --online of one that is. Changes nothing but with --repair. Each damaged key "
+                "is named on a "
                 "line of stdout, as a shell takes it.",
                 NULL,
                 NULL,
@@ -137,7 +176,9 @@ int cmd_check(int argc, char **argv)
                 return command_error(request.word, "cannot open: %s", strerror(-r));
         report.terminal = isatty(STDERR_FILENO);
         check_report_init(&report, path);
-        if (!request.online)
+        if (request.repair)
+                code = repair(path, request.dry_run);
+        else if (!request.online)
                 code = check(path);
         else if (r == -ENOENT)
                 code = command_error(request.word, "no bucketmap store is mounted there");

@@ -88,7 +88,7 @@ _bucketmap() {
                 info) options='-b --bytes -j --json -m --map' ;;
                 stats) options='-b --bytes -c --count= -H --histogram -i --interval= -j --json -p --prometheus' ;;
                 import) options='-k --keep -r --replace' ;;
-                check) options='-j --json -o --online -p --progress=' ;;
+                check) options='-j --json -n --dry-run -o --online -r --repair -p --progress=' ;;
                 refs) options='-j --json' ;;
                 rm) options='-c --if-count= -f --force' ;;
                 *) options= ;;

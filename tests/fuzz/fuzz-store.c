@@ -22,7 +22,14 @@ int __wrap_bm_random(void *buf, size_t len);
 
 enum { EDIT = 8, EDITS_MAX = 64, READ = 40000, LIST_MAX = 2000 };
 
-enum { CRASHED = 1, RIGHT_RECORDS = 2, RIGHT_TABLES = 4, RIGHT_PAGES = 8, READ_ONLY = 16 };
+enum {
+        CRASHED = 1,
+        RIGHT_RECORDS = 2,
+        RIGHT_TABLES = 4,
+        RIGHT_PAGES = 8,
+        READ_ONLY = 16,
+        REPAIR = 32
+};
 
 static char dir[200], path[220];
 static struct image images[2]; /* closed; as a killed process leaves it */
@@ -43,8 +50,8 @@ static void must(int r, const char *what)
 {
         if (r == 0)
                 return;
-        fprintf(stderr, "%s: %s\n", what, bm_strerror(r));
-        exit(99);
+        fprintf(stderr, "%s: %s %s\n", what, bm_strerror(r), bm_last_problem());
+        abort();
 }
 
 static void clean_up(void)
@@ -262,6 +269,28 @@ static void use(bool read_only)
         (void)bm_close(store);
 }
 
+static void on_left(void *ctx, const struct bm_finding *finding)
+{
+        fprintf(stderr, "%s%.*s: %s\n", finding->path, (int)finding->key_len,
+                finding->key ? (const char *)finding->key : "", finding->message);
+}
+
+/* CRAFTED: what contradicts itself has right checksums; the check may have more to say then. */
+static void repair(bool dry_run, bool crafted)
+{
+        const struct bm_repair_args args = {.dry_run = dry_run, .finding = on_finding};
+        const struct bm_config config = BM_CONFIG_INIT;
+        int r = bm_repair(path, &config, &args);
+        if (dry_run || crafted || (r != 0 && r != BM_E_DAMAGED))
+                return;
+        /* what was repaired is whole */
+        const struct bm_check_args check = {.finding = on_left};
+        struct bm_store *store;
+        must(bm_open(path, &config, &store), "opening what was repaired");
+        must(bm_check(store, &check), "checking what was repaired");
+        must(bm_close(store), "closing what was repaired");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
         struct image image;
@@ -281,6 +310,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         image_store(&image, path);
         image_free(&image);
         use(true);
+        if (bytes[0] & REPAIR) {
+                const bool crafted = bytes[0] & (RIGHT_RECORDS | RIGHT_TABLES | RIGHT_PAGES);
+                repair(true, crafted);
+                repair(false, crafted);
+        }
         if (!(bytes[0] & READ_ONLY)) {
                 use(false);
                 use(true);
