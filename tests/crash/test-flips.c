@@ -17,7 +17,7 @@
 #include "same_luck.h"
 #include "work.h"
 
-enum { FLIPS = 600, A_STORE = 150, OPS = 300, PROBLEM = 300 };
+enum { FLIPS = 2000, A_STORE = 150, OPS = 300, PROBLEM = 300 };
 
 static struct explorer x; /* for its directories and messages */
 static uint64_t luck;
