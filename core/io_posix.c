@@ -199,6 +199,9 @@ static int posix_pwrite(const struct bm_io *io, int fd, const void *buf, size_t 
                 /* from a mapping that cannot be read */
                 if (n == -EFAULT)
                         return -EIO;
+                /* a btrfs with hardly any room left says so of a write that may wait */
+                if (n == -EAGAIN)
+                        return -ENOSPC;
                 if (n < 0)
                         return (int)n;
                 if (n == 0)

@@ -131,5 +131,5 @@ END
         require_user
         mount_store -o allow_other
         run_cmd -2 as_user "$BUCKETMAP" stats "$MNT"
-        [[ $stderr = *"Operation not permitted" ]]
+        [[ $stderr = *"only root and the owner of the mount may" ]]
 }
