@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * replay [N [SEED [FILE...]]]: gives a target each file, and then N inputs that
- * follow from the seed. The first that ends the process is named.
+ * replay [N [SEED [PATH...]]]: gives a target each file, those of a directory in
+ * the order of their names, and then N inputs that follow from the seed. The
+ * first that ends the process is named.
  */
+#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,6 +62,30 @@ static void try_file(const char *path)
         LLVMFuzzerTestOneInput(bytes, len);
 }
 
+static int no_dots(const struct dirent *entry)
+{
+        return entry->d_name[0] != '.';
+}
+
+/* Returns how many files there were. */
+static int try_path(const char *path)
+{
+        struct dirent **entries;
+        int n = scandir(path, &entries, no_dots, alphasort);
+        if (n < 0) {
+                try_file(path); /* says what is wrong with it, if it is no file either */
+                return 1;
+        }
+        for (int i = 0; i < n; i++) {
+                char file[4096];
+                snprintf(file, sizeof(file), "%s/%s", path, entries[i]->d_name);
+                try_file(file);
+                free(entries[i]);
+        }
+        free(entries);
+        return n;
+}
+
 int main(int argc, char **argv)
 {
         const int signals[] = {SIGSEGV, SIGABRT, SIGFPE, SIGILL};
@@ -70,11 +96,12 @@ int main(int argc, char **argv)
                                    : 1;
         for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
                 signal(signals[i], on_crash);
+        int files = 0;
         for (int i = 3; i < argc; i++)
-                try_file(argv[i]);
+                files += try_path(argv[i]);
         for (uint64_t i = 0; i < n; i++)
                 try_seed(seed + i);
-        printf("# %d files and %llu inputs from seed %llu\n", argc > 3 ? argc - 3 : 0,
-               (unsigned long long)n, (unsigned long long)seed);
+        printf("# %d files and %llu inputs from seed %llu\n", files, (unsigned long long)n,
+               (unsigned long long)seed);
         return 0;
 }
