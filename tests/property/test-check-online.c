@@ -5,7 +5,7 @@
  * compacted and checkpoints written; and exactly what is damaged, each time,
  * when something is.
  *
- * BM_SEED repeats the choices (not their interleaving), BM_OPS sets the number
+ * BM_SEED repeats the choices (not their interleaving), BM_CHECKS sets the number
  * of checks.
  */
 #include <pthread.h>
@@ -194,7 +194,7 @@ static void run(void **state, bool damaged)
         struct shared s = {.t = *state};
         struct actor *actors = calloc(MOVERS + 1, sizeof(*actors));
         const struct bm_check_args args = {.finding = on_finding, .ctx = &s};
-        uint64_t n = test_env_number("BM_OPS", 40), seed = test_seed();
+        uint64_t n = test_env_number("BM_CHECKS", 40), seed = test_seed();
         assert_non_null(actors);
         make_maps(&s);
         if (damaged)
