@@ -365,7 +365,7 @@ static bool judge(uint64_t *shared_now)
 
 static void mount_store(void)
 {
-        int status, null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        int status = 0, null = open("/dev/null", O_RDWR | O_CLOEXEC);
         pid_t pid = fork();
         if (pid == 0) {
                 dup2(null, STDIN_FILENO);
