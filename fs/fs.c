@@ -115,6 +115,15 @@ void fs_apply_map_time(struct fs_attr *attr, int64_t changed_ns)
                 attr->ctime = attr->mtime = changed_ns;
 }
 
+bool fs_names_dir(struct fs *fs, fuse_ino_t ino)
+{
+        struct fs_inode *inode = fs_inode_get(fs->inodes, ino);
+        bool is = inode && fs_inode_is_dir(inode);
+
+        fs_inode_put(fs->inodes, inode);
+        return is;
+}
+
 int fs_stat_of_view(struct fs *fs, struct fs_inode *inode, const struct bm_view *view,
                     int64_t removed_ns, struct stat *st)
 {

@@ -102,6 +102,9 @@ struct fs_name {
 BM_CHECKED int fs_name_of(struct fs *fs, fuse_ino_t parent, const char *text, struct fs_name *name);
 void fs_name_release(struct fs *fs, struct fs_name *name);
 
+/* Whether INO is a directory that the kernel knows. */
+bool fs_names_dir(struct fs *fs, fuse_ino_t ino);
+
 /* The record of that name, whichever it is. */
 struct bm_ref fs_name_ref(const struct fs_name *name);
 

@@ -144,15 +144,6 @@ static void told(struct fs_notice *notice)
         fs_answer_given(fs);
 }
 
-static bool is_dir(struct fs *fs, fuse_ino_t ino)
-{
-        struct fs_inode *inode = fs_inode_get(fs->inodes, ino);
-        bool is = inode && fs_inode_is_dir(inode);
-
-        fs_inode_put(fs->inodes, inode);
-        return is;
-}
-
 static int call_new(fuse_req_t req, fuse_ino_t dir, const void *in, struct call **callp)
 {
         struct fs *fs = fs_of(req);
@@ -161,7 +152,7 @@ static int call_new(fuse_req_t req, fuse_ino_t dir, const void *in, struct call 
         uint32_t n_records;
         int result;
 
-        if (!is_dir(fs, dir))
+        if (!fs_names_dir(fs, dir))
                 return -ENOTTY;
         memcpy(&n_records, (const char *)in + offsetof(struct fs_ioc_put, n_records),
                sizeof(n_records));

@@ -69,15 +69,6 @@ static void told(struct fs_notice *notice)
         fs_answer_given(fs);
 }
 
-static bool is_dir(struct fs *fs, fuse_ino_t ino)
-{
-        struct fs_inode *inode = fs_inode_get(fs->inodes, ino);
-        bool is = inode && fs_inode_is_dir(inode);
-
-        fs_inode_put(fs->inodes, inode);
-        return is;
-}
-
 /* What the kernel handed in, as it should be; NULL: answered with the reason. */
 static struct removal *removal_new(fuse_req_t req, fuse_ino_t dir, const void *in, size_t in_size,
                                    size_t out_size)
@@ -87,7 +78,7 @@ static struct removal *removal_new(fuse_req_t req, fuse_ino_t dir, const void *i
         struct fs_ioc_remove copy;
         int result = -EINVAL;
 
-        if (!is_dir(fs, dir)) {
+        if (!fs_names_dir(fs, dir)) {
                 result = -ENOTTY;
         } else if (in_size >= sizeof(copy) && out_size >= sizeof(copy)) {
                 memcpy(&copy, in, sizeof(copy));

@@ -16,14 +16,6 @@ ordinary_work() {
         "$BUCKETMAP" sync "$MNT"
 }
 
-# damage TEXT: each place in the store where TEXT stands
-damage() {
-        local file offset
-        while IFS=: read -r file offset _; do
-                printf '\377' | dd of="$file" bs=1 seek="$offset" conv=notrunc status=none
-        done < <(LC_ALL=C grep -robUaF -- "$1" "$STORE")
-}
-
 lines_of() {
         [ "$(grep -c . "$2")" -eq "$1" ]
 }

@@ -6,14 +6,6 @@ tree_sum() {
         (cd "$STORE" && find . -type f -exec sha256sum {} + | sort && find . -printf '%p %s %T@\n' | sort) | sha256sum
 }
 
-# damage TEXT: flips a bit of each place in the store where TEXT stands
-damage() {
-        local file offset
-        while IFS=: read -r file offset _; do
-                printf '\377' | dd of="$file" bs=1 seek="$offset" conv=notrunc status=none
-        done < <(LC_ALL=C grep -robUaF -- "$1" "$STORE")
-}
-
 @test "a clean store, closed and killed" {
         require_fuse
         local before

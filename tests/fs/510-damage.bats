@@ -20,18 +20,6 @@ locate() {
         offset=${found%%:*}
 }
 
-# Flips a bit of the byte at OFFSET of FILE.
-flip() {
-        python3 -c '
-import sys
-with open(sys.argv[1], "r+b") as file:
-    file.seek(int(sys.argv[2]))
-    byte = file.read(1)[0]
-    file.seek(int(sys.argv[2]))
-    file.write(bytes([byte ^ 0x10]))
-' "$1" "$2"
-}
-
 digest() {
         (cd "$STORE" && find . -type f ! -name lock -exec md5sum {} + | sort)
 }

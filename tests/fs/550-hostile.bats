@@ -33,17 +33,6 @@ again() {
         cp -a whole "$STORE"
 }
 
-flip() {
-        python3 -c '
-import sys
-with open(sys.argv[1], "r+b") as file:
-    file.seek(int(sys.argv[2]))
-    byte = file.read(1)[0]
-    file.seek(int(sys.argv[2]))
-    file.write(bytes([byte ^ 0x10]))
-' "$STORE/$1" "$2"
-}
-
 become() {
         rm -r "${STORE:?}/$1"
         case $2 in
@@ -93,7 +82,7 @@ readable() {
         for place in 'superblock 100' 'superblock 4196' 'manifest 60' 'manifest 4156'; do
                 again
                 # shellcheck disable=SC2086 # two words
-                flip $place
+                flip "$STORE/${place% *}" "${place#* }"
                 run_bm -1 check "$STORE"
                 readable 60
                 mount_store
@@ -104,8 +93,8 @@ readable() {
 @test "superblocks" {
         whole_before=$(digest whole)
         again
-        flip superblock 100
-        flip superblock 4196
+        flip "$STORE/superblock" 100
+        flip "$STORE/superblock" 4196
         refused 1
         for kind in nothing directory fifo file; do
                 again
@@ -136,7 +125,7 @@ readable() {
                 'become file' 'cut 0' 'cut 100' 'cut 100000'; do
                 again
                 case $what in
-                flip*) flip "$log" "${what#* }" ;;
+                flip*) flip "$STORE/$log" "${what#* }" ;;
                 become*) become "$log" "${what#* }" ;;
                 cut*) truncate -s "${what#* }" "$STORE/$log" ;;
                 esac
@@ -172,7 +161,7 @@ readable() {
 @test "the record of the root, and the index of it" {
         whole_before=$(digest whole)
         again
-        flip "$log" 600
+        flip "$STORE/$log" 600
         refused 1
         run_bm -1 check "$STORE"
         readable 59

@@ -2,14 +2,6 @@
 # check --json and its progress; the daemon's figures on a signal.
 load ../lib/bucketmap
 
-# damage TEXT: flips a bit of each place in the store where TEXT stands
-damage() {
-        local file offset
-        while IFS=: read -r file offset _; do
-                printf '\377' | dd of="$file" bs=1 seek="$offset" conv=notrunc status=none
-        done < <(LC_ALL=C grep -robUaF -- "$1" "$STORE")
-}
-
 @test "check --json: a summary, after a line for each finding" {
         require_fuse
         require_command jq

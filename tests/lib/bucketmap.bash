@@ -20,6 +20,7 @@ source "${BASH_SOURCE[0]%/*}/require.bash"
 source "${BASH_SOURCE[0]%/*}/run.bash"
 source "${BASH_SOURCE[0]%/*}/mount.bash"
 source "${BASH_SOURCE[0]%/*}/trees.bash"
+source "${BASH_SOURCE[0]%/*}/damage.bash"
 
 # A file with needs of its own defines setup and teardown and calls these.
 scratch_new() {
