@@ -7,6 +7,7 @@
 
 #include "base/compiler.h"
 #include "base/intmath.h"
+#include "index_memory.h"
 
 static void slot_write(uint8_t *slot, uint64_t place, uint64_t tag)
 {
@@ -89,7 +90,7 @@ struct bm_block *bm_block_new(uint32_t lines, unsigned depth)
 
         if (!block)
                 return NULL;
-        image = aligned_alloc(BM_LINE_BYTES, bytes); /* a line is one cache line */
+        image = bm_image_new(bytes); /* a line is one cache line */
         if (!image) {
                 free(block);
                 return NULL;
@@ -107,7 +108,7 @@ void bm_block_free(struct bm_block *block)
         while (block) {
                 struct bm_block *next = block->chain;
 
-                free(bm_block_image(block));
+                bm_image_free(bm_block_image(block));
                 free(block);
                 block = next;
         }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "bucketmap.h"
+#include "index_memory.h"
 #include "index_private.h"
 
 static struct bm_block_row block_row(const struct bm_block *block)
@@ -29,7 +30,7 @@ bm_cold int bm_index_load_block(struct bm_index *ix, struct bm_block *block, uin
         struct bm_block_row row = block_row(block);
         uint64_t prefix = bm_index_hash(ix, bm_tag_prefix(tag, block->depth));
         size_t len = bm_block_bytes(block);
-        uint8_t *none = NULL, *image = aligned_alloc(BM_LINE_BYTES, len);
+        uint8_t *none = NULL, *image = bm_image_new(len);
         int r;
 
         if (!image)
@@ -41,7 +42,7 @@ bm_cold int bm_index_load_block(struct bm_index *ix, struct bm_block *block, uin
          * sees the pointer sees the bytes. */
         if (r || !atomic_compare_exchange_strong_explicit(
                          &block->image, &none, image, memory_order_release, memory_order_relaxed))
-                free(image);
+                bm_image_free(image);
         return r;
 }
 
