@@ -48,6 +48,16 @@ static enum bm_segment_access access_to(const struct bm_drives *d, unsigned driv
         return d->drives[drive].nomap ? BM_SEGMENT_BY_CALLS : BM_SEGMENT_MAPPED;
 }
 
+/* Who syncs often would write a huge page for each few bytes. */
+static enum bm_segment_access access_to_new(const struct bm_drives *d, unsigned drive,
+                                            enum bm_segment_kind kind)
+{
+        enum bm_segment_access access = access_to(d, drive);
+        bool small = kind == BM_SEGMENT_LOG &&
+                     atomic_load_explicit(&d->small_pages, memory_order_relaxed);
+        return access == BM_SEGMENT_MAPPED && !small ? BM_SEGMENT_HUGE : access;
+}
+
 static int make_on(struct bm_drives *d, bool first_only, enum bm_segment_kind kind, uint64_t size,
                    uint64_t number, uint64_t epoch, uint64_t durable, struct bm_segment **segmentp)
 {
@@ -75,7 +85,7 @@ static int make_on(struct bm_drives *d, bool first_only, enum bm_segment_kind ki
                 if (header.file_id == 0)
                         return -ENOSPC;
                 r = bm_segment_make(d->io, d->drives[header.drive].segments, &header, size,
-                                    access_to(d, header.drive), segmentp);
+                                    access_to_new(d, header.drive, kind), segmentp);
                 if (r == -ENOSPC && !first_only && ++n_full < d->n_drives)
                         continue; /* the next one may have room */
                 if (r != -EEXIST)

@@ -30,6 +30,7 @@ struct bm_drives {
         /* by file id; a slot is set once and cleared when its segment is
          * freed; acquire/release, so that who finds it finds it whole */
         struct bm_segment *_Atomic *table;
+        _Atomic bool small_pages; /* for new log segments; relaxed, a hint (log.h) */
         /* guarded by lock */
         pthread_mutex_t lock;
         uint32_t next_file_id; /* where the search for a free one starts */

@@ -12,9 +12,20 @@
 
 enum { SCRATCH = 2048 }; /* frames up to this are put together on the stack */
 
+/*
+ * A store into a huge page that is clean makes all of it dirty, so that the next sync writes 2 MiB.
+ * That is nothing to who syncs after many of them, and a lot to who does after each few
+ * records: for those new segments get small pages, and what follows a sync is written by calls.
+ */
+enum {
+        SPAN_START = 64 << 20,
+        SPAN_SMALL_PAGES = 1 << 20, /* of syncs for which a segment gets small pages */
+        SPAN_CALLS = 64 << 10,      /* for which, in one with huge pages, bytes go by calls */
+};
+
 void bm_log_init(struct bm_log *log, struct bm_drives *drives)
 {
-        *log = (struct bm_log){.drives = drives};
+        *log = (struct bm_log){.drives = drives, .sync_span = SPAN_START};
         pthread_mutex_init(&log->prepare_lock, NULL);
         pthread_mutex_init(&log->append_lock, NULL);
 }
@@ -60,16 +71,44 @@ int bm_log_start(struct bm_log *log, struct bm_segment *segment, uint64_t used)
         return 0;
 }
 
+void bm_log_note_sync(struct bm_log *log)
+{
+        uint64_t written = atomic_load_explicit(&log->written, memory_order_relaxed);
+        uint64_t before = atomic_exchange_explicit(&log->asked_at, written, memory_order_relaxed);
+        uint64_t span = atomic_load_explicit(&log->sync_span, memory_order_relaxed);
+        /* two that ask at once lose one step of a mean */
+        span = span - span / 8 + (written > before ? (written - before) / 8 : 0);
+        atomic_store_explicit(&log->sync_span, span, memory_order_relaxed);
+        atomic_store_explicit(&log->drives->small_pages, span < SPAN_SMALL_PAGES,
+                              memory_order_relaxed);
+}
+
+/* Locked. Whether what is appended at USED is soon synced, and little more with it. */
+static bool goes_by_call(struct bm_log *log, struct bm_segment *s, uint64_t used)
+{
+        return s->access == BM_SEGMENT_HUGE &&
+               atomic_load_explicit(&log->sync_span, memory_order_relaxed) < SPAN_CALLS &&
+               used - atomic_load_explicit(&s->synced, memory_order_relaxed) < SPAN_CALLS;
+}
+
+/* Locked, so that it needs no addition of atomics. */
+static void count(_Atomic uint64_t *figure, uint64_t n)
+{
+        atomic_store_explicit(figure, atomic_load_explicit(figure, memory_order_relaxed) + n,
+                              memory_order_relaxed);
+}
+
 /* Locked. Copies LEN encoded bytes to the active segment's end. */
-static int copy_in(struct bm_log *log, struct bm_segment *s, const uint8_t *bytes, uint32_t len)
+static int copy_in(struct bm_log *log, struct bm_segment *s, const uint8_t *bytes, uint32_t len,
+                   size_t n_records)
 {
         uint64_t used = atomic_load_explicit(&s->used, memory_order_relaxed);
-        int r = bm_segment_write(s, used, bytes, len);
+        int r = (goes_by_call(log, s, used) ? bm_segment_write_call : bm_segment_write)(s, used,
+                                                                                        bytes, len);
         if (r < 0)
                 return r == -ENOSPC || r == -EDQUOT ? BM_E_DISK_FULL : r;
-        atomic_store_explicit(&log->written,
-                              atomic_load_explicit(&log->written, memory_order_relaxed) + len,
-                              memory_order_relaxed);
+        count(&log->written, len);
+        count(&log->n_records, n_records);
         atomic_store_explicit(&s->used, used + len, memory_order_release);
         atomic_store_explicit(&log->tail, bm_pos(s->header.number, used + len),
                               memory_order_release);
@@ -103,7 +142,7 @@ static int install_next(struct bm_log *log)
         int r = reserve_unsynced(log);
         if (r < 0)
                 return r;
-        r = copy_in(log, s, bytes, bm_log_seal(s, atomic_load(&s->used), next, bytes));
+        r = copy_in(log, s, bytes, bm_log_seal(s, atomic_load(&s->used), next, bytes), 1);
         if (r != 0)
                 return r;
         atomic_store_explicit(&s->state, BM_SEGMENT_SEALED, memory_order_relaxed);
@@ -216,7 +255,7 @@ int bm_log_append(struct bm_log *log, struct bm_record *records, size_t n, bool 
                 r = make_room(log, s, len, privileged, &moved, capacity);
                 if (r == 0 && !moved) {
                         seal_frame(s, records, n, bytes, where);
-                        r = copy_in(log, s, bytes, len);
+                        r = copy_in(log, s, bytes, len, n);
                 }
                 pthread_mutex_unlock(&log->append_lock);
         } while (r == 0 && moved);

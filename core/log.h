@@ -43,8 +43,11 @@ struct bm_log {
         struct bm_segment **unsynced; /* sealed since the last flush */
         size_t n_unsynced, cap_unsynced;
         /* synchronise themselves */
-        _Atomic uint64_t written; /* bytes since open; relaxed, a figure */
-        _Atomic bool restricted;  /* the reserve is not whole: deletes only */
+        _Atomic uint64_t written, n_records; /* bytes and records since open; relaxed, figures */
+        /* bytes appended between two syncs that somebody asked for, a moving mean; relaxed, hints
+         */
+        _Atomic uint64_t sync_span, asked_at;
+        _Atomic bool restricted; /* the reserve is not whole: deletes only */
         struct bm_log_stats {
                 _Atomic uint64_t added, failed, make_us, longest_us, max_size;
         } stats;
@@ -75,6 +78,9 @@ bool bm_log_lacks_next(struct bm_log *log, uint64_t capacity);
  * already. DURABLE: a position known durable. -ENOSPC leaves nothing behind.
  */
 int bm_log_prepare(struct bm_log *log, uint64_t capacity, uint64_t size, uint64_t durable);
+
+/* Somebody asks for a sync: how often that is decides how the log is written. */
+void bm_log_note_sync(struct bm_log *log);
 
 /* Encodes, for byte OFFSET of SEGMENT, the seal that leads to NEXT; its length. */
 uint32_t bm_log_seal(const struct bm_segment *segment, uint64_t offset,

@@ -42,14 +42,34 @@ static int segment_new(const struct bm_io *io, int dir, enum bm_segment_access a
         return 0;
 }
 
+static bool is_stored_into(const struct bm_segment *s)
+{
+        return s->access == BM_SEGMENT_MAPPED || s->access == BM_SEGMENT_HUGE;
+}
+
 static int map_segment(struct bm_segment *s)
 {
         void *base;
         if (s->header.kind == BM_SEGMENT_INDEX)
                 return 0;
-        int r = bm_io_call(s->io, map, s->fd, s->size, s->access == BM_SEGMENT_MAPPED, &base);
+        int r = bm_io_call(s->io, map, s->fd, s->size, is_stored_into(s), &base);
         if (r == 0)
                 s->base = base;
+        return r;
+}
+
+/*
+ * What is written a huge page at a time gets huge pages in the page cache (ext4 and xfs of today),
+ * and is mapped by them: one fault instead of 512 for the first store after each sync, and hardly
+ * a miss of the TLB. Elsewhere it is as good as any other way to fill a file.
+ */
+static int write_zeros(struct bm_segment *s)
+{
+        uint8_t *zeros = calloc(1, BM_HUGE_PAGE);
+        int r = zeros ? 0 : -ENOMEM;
+        for (uint64_t at = 0; r == 0 && at < s->size; at += BM_HUGE_PAGE)
+                r = bm_io_call(s->io, pwrite, s->fd, zeros, BM_HUGE_PAGE, at);
+        free(zeros);
         return r;
 }
 
@@ -57,6 +77,8 @@ static int fill_new(struct bm_segment *s, int dir)
 {
         uint8_t header[BM_SEGMENT_HEADER];
         int r = bm_io_call(s->io, allocate, s->fd, 0, s->size);
+        if (r == 0 && s->access == BM_SEGMENT_HUGE && s->size % BM_HUGE_PAGE == 0)
+                r = write_zeros(s);
         if (r < 0)
                 return r;
         bm_segment_header_encode(&s->header, header);
@@ -67,7 +89,7 @@ static int fill_new(struct bm_segment *s, int dir)
         if (r < 0)
                 return r;
         /* a first touch costs a writer up to 29 ms, so it happens here */
-        if (s->base && s->access == BM_SEGMENT_MAPPED)
+        if (s->base && is_stored_into(s))
                 (void)bm_io_call(s->io, prefault, s->fd, s->base, 0, s->size);
         r = bm_io_call(s->io, sync_data, s->fd);
         if (r < 0)
@@ -157,8 +179,14 @@ int bm_segment_open(const struct bm_io *io, int dir, uint32_t file_id,
 
 int bm_segment_write(const struct bm_segment *s, uint64_t offset, const void *bytes, size_t len)
 {
-        if (s->access == BM_SEGMENT_MAPPED)
+        if (is_stored_into(s))
                 return bm_io_call(s->io, map_write, s->fd, s->base, offset, bytes, len);
+        return bm_segment_write_call(s, offset, bytes, len);
+}
+
+int bm_segment_write_call(const struct bm_segment *s, uint64_t offset, const void *bytes,
+                          size_t len)
+{
         return bm_io_call(s->io, pwrite, s->fd, bytes, len, offset);
 }
 

@@ -31,6 +31,7 @@ enum bm_segment_state {
 enum bm_segment_access {
         BM_SEGMENT_READ,     /* not at all */
         BM_SEGMENT_MAPPED,   /* through the mapping */
+        BM_SEGMENT_HUGE,     /* likewise, by huge pages where the kernel has them for files */
         BM_SEGMENT_BY_CALLS, /* by pwrite: a full disk is an error of the call */
 };
 
@@ -64,6 +65,9 @@ struct bm_segment {
         _Atomic uint64_t synced; /* bytes from the start that are durable */
 };
 
+/* Segments of so many bytes and more are mapped by huge pages, if they can be. */
+enum { BM_HUGE_PAGE_LOG2 = 21, BM_HUGE_PAGE = 1 << BM_HUGE_PAGE_LOG2 };
+
 /* The file's name in its drive's segments directory. */
 enum { BM_SEGMENT_NAME = 9 };
 void bm_segment_name(uint32_t file_id, char out[BM_SEGMENT_NAME]);
@@ -89,6 +93,10 @@ int bm_segment_open(const struct bm_io *io, int dir, uint32_t file_id,
  */
 int bm_segment_write(const struct bm_segment *segment, uint64_t offset, const void *bytes,
                      size_t len);
+
+/* The same by a call in any case: then no more than the blocks it hits is dirty. */
+int bm_segment_write_call(const struct bm_segment *segment, uint64_t offset, const void *bytes,
+                          size_t len);
 
 /* Makes the first USED bytes of a data segment, more than were so before, durable. */
 int bm_segment_sync(struct bm_segment *segment, uint64_t used);

@@ -9,10 +9,12 @@
 #include "store.h"
 
 enum {
-        SEGMENTS_WANTED = 32,    /* so many make up what lives */
-        TABLES_SLACK = 64 << 10, /* headers, and the ends of blocks */
-        BLOCK_BYTES_A_ROW = 512, /* fewer bytes has no index block that has a row in the tables */
-        PIECE_SHARE = 2,         /* of a segment is what the log gets of the reserve at a time */
+        SEGMENTS_WANTED = 32,      /* so many make up what lives */
+        TABLES_SLACK = 64 << 10,   /* headers, and the ends of blocks */
+        BLOCK_BYTES_A_ROW = 512,   /* fewer bytes has no index block that has a row in the tables */
+        HUGE_PAGE_FROM = 16 << 20, /* bytes that live, */
+        HUGE_PAGE_DISK = 1 << 30,  /* and of the disk, for segments of a huge page or more */
+        PIECE_SHARE = 2,           /* of a segment is what the log gets of the reserve at a time */
 };
 
 static const uint64_t smallest = UINT64_C(1) << BM_SEGMENT_LOG2_MIN;
@@ -31,15 +33,18 @@ static uint64_t whole(const struct parts *p)
 /* What suits the amount that lives, however full the disk is. */
 static uint64_t wanted_size(struct bm_store *store)
 {
-        uint64_t bytes = atomic_load(&store->live_bytes);
+        uint64_t bytes = bm_sum(store, BM_SUM_LIVE_BYTES);
         if (store->disk_bytes && bytes > store->disk_bytes)
                 bytes = store->disk_bytes;
         bytes /= SEGMENTS_WANTED;
         if (bytes <= smallest)
                 return smallest;
-        /* to the nearer power of two */
+        /* to the nearer power of two; where it is a small part of all, at least a huge page */
         unsigned log2 = bm_log2_floor(bytes + bytes / 3);
         unsigned max = store->drives.superblock.segment_log2_max;
+        if (bytes >= HUGE_PAGE_FROM / SEGMENTS_WANTED && store->disk_bytes >= HUGE_PAGE_DISK &&
+            log2 < BM_HUGE_PAGE_LOG2)
+                log2 = BM_HUGE_PAGE_LOG2;
         return UINT64_C(1) << (log2 < max ? log2 : max);
 }
 

@@ -142,6 +142,7 @@ static int sync_until(struct bm_syncer *sy, _Atomic uint64_t *mark)
 
 int bm_syncer_sync(struct bm_syncer *sy)
 {
+        bm_log_note_sync(sy->log);
         return sync_until(sy, &sy->covered);
 }
 
@@ -154,6 +155,7 @@ void bm_syncer_start_sync(struct bm_syncer *sy, void (*done)(void *ctx, int resu
 {
         struct bm_sync_waiter *w = sy->running ? malloc(sizeof(*w)) : NULL;
         uint64_t target = bm_log_tail(sy->log);
+        bm_log_note_sync(sy->log);
         if (!w) { /* no thread, or no memory: the caller's thread does it */
                 done(ctx, bm_syncer_sync(sy));
                 return;

@@ -228,6 +228,79 @@ static void a_failed_copy_leaves_no_hole(void **state)
         assert_sound(f);
 }
 
+/* How the last record came into the log: counts of calls by which it may. */
+static _Atomic unsigned n_stores, n_calls;
+
+static int counting_map_write(const struct bm_io *io, int fd, void *base, uint64_t offset,
+                              const void *src, size_t len)
+{
+        atomic_fetch_add(&n_stores, 1);
+        return bm_io_call(&bm_io_posix, map_write, fd, base, offset, src, len);
+}
+
+static int counting_pwrite(const struct bm_io *io, int fd, const void *src, size_t len,
+                           uint64_t offset)
+{
+        atomic_fetch_add(&n_calls, 1);
+        return bm_io_call(&bm_io_posix, pwrite, fd, src, len, offset);
+}
+
+static bool is_stored(struct fixture *f, const char *key)
+{
+        unsigned stores = atomic_load(&n_stores), calls = atomic_load(&n_calls);
+        put_text(f, key, "value");
+        stores = atomic_load(&n_stores) - stores, calls = atomic_load(&n_calls) - calls;
+        assert_int_equal(stores + calls, 1);
+        return stores == 1;
+}
+
+/* Goes on in a segment of huge pages, or of small ones if that is how the store is used. */
+static enum bm_segment_access next_access(struct fixture *f)
+{
+        struct bm_log *log = &f->store->log;
+        struct bm_segment *was = atomic_load(&log->active);
+        uint64_t capacity;
+        int r = 0;
+        if (!atomic_load(&log->next))
+                r = bm_log_prepare(log, was->header.number, BM_HUGE_PAGE, 0);
+        assert_int_equal(r, 0);
+        while (atomic_load(&log->active) == was) {
+                uint8_t value[16000] = {0};
+                struct bm_record record = record_of(1, value, sizeof(value));
+                struct bm_location where;
+                assert_int_equal(bm_log_append(log, &record, 1, false, &where, &capacity), 0);
+        }
+        return atomic_load(&log->active)->access;
+}
+
+static void who_syncs_often_has_small_pages(void **state)
+{
+        struct fixture *f = *state;
+        f->io.ops.map_write = counting_map_write;
+        f->io.ops.pwrite = counting_pwrite;
+        if (!atomic_load(&f->store->log.active)->base ||
+            atomic_load(&f->store->log.active)->access == BM_SEGMENT_BY_CALLS)
+                skip(); /* as on a copy-on-write filesystem: all goes by calls */
+        while (next_access(f) != BM_SEGMENT_HUGE)
+                ;
+        assert_true(is_stored(f, "a"));
+        for (unsigned i = 0; i < 200; i++) {
+                put_text(f, "b", "value");
+                assert_int_equal(bm_sync(f->store), 0);
+        }
+        /* little follows a sync: a huge page must not be written for it */
+        assert_false(is_stored(f, "c"));
+        assert_int_equal(bm_sync(f->store), 0);
+        assert_text(f, "c", "value");
+        assert_int_equal(next_access(f), BM_SEGMENT_MAPPED);
+        assert_true(is_stored(f, "d"));
+        fixture_kill(f);
+        fixture_open(f);
+        assert_text(f, "c", "value");
+        assert_text(f, "d", "value");
+        assert_sound(f);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -236,6 +309,7 @@ int main(void)
                 test_in_store(what_no_segment_takes_is_refused),
                 test_in_store(many_at_once_leave_no_hole),
                 test_in_store(a_failed_copy_leaves_no_hole),
+                test_in_store(who_syncs_often_has_small_pages),
         };
         return cmocka_run_group_tests_name("log", tests, NULL, NULL);
 }
