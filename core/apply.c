@@ -22,21 +22,25 @@ static void add_totals(const struct bm_target *t, int64_t keys, int64_t maps, in
                 t->bucket->late_maps += (uint64_t)maps;
                 t->bucket->late_bytes += (uint64_t)bytes;
         }
-        atomic_fetch_add(&map->n_keys, (uint64_t)keys);
-        atomic_fetch_add(&map->n_maps, (uint64_t)maps);
-        atomic_fetch_add(&map->value_bytes, (uint64_t)bytes);
+        if (keys)
+                atomic_fetch_add_explicit(&map->n_keys, (uint64_t)keys, memory_order_relaxed);
+        if (maps)
+                atomic_fetch_add_explicit(&map->n_maps, (uint64_t)maps, memory_order_relaxed);
+        if (bytes)
+                atomic_fetch_add_explicit(&map->value_bytes, (uint64_t)bytes, memory_order_relaxed);
         if (bm_map_has_values(map))
-                atomic_fetch_add(&store->value_bytes, (uint64_t)bytes);
+                bm_sum_add(store, t->stripe, BM_SUM_VALUE_BYTES, (uint64_t)bytes);
         if (bm_map_is_user(map))
-                atomic_fetch_add(&store->keys, (uint64_t)(keys - maps));
+                bm_sum_add(store, t->stripe, BM_SUM_KEYS, (uint64_t)(keys - maps));
 }
 
-static void drop_old(struct bm_store *store, struct bm_found *found)
+static void drop_old(struct bm_store *store, const struct bm_target *t, struct bm_found *found)
 {
         if (!found->there)
                 return;
-        bm_segment_drop_live(found->segment, slot_length(found));
-        atomic_fetch_sub(&store->live_bytes, slot_length(found));
+        uint32_t length = slot_length(found);
+        bm_segment_drop_live(found->segment, length);
+        bm_sum_add(store, t->stripe, BM_SUM_LIVE_BYTES, UINT64_C(0) - length);
 }
 
 static int set_count(struct bm_store *store, uint64_t record_id, uint64_t count,
@@ -99,9 +103,9 @@ static int apply_put(struct bm_store *store, const struct bm_target *t, struct b
         if (r < 0)
                 return r;
         drop_replaced_map(store, found, record);
-        drop_old(store, found);
+        drop_old(store, t, found);
         bm_segment_add_live(where->segment, where->length);
-        atomic_fetch_add(&store->live_bytes, where->length);
+        bm_sum_add(store, t->stripe, BM_SUM_LIVE_BYTES, where->length);
         bm_index_set(&t->bucket->index, &found->place, &slot);
         bm_watch_put(&store->watch, record);
         add_totals(t, !found->there, is_map - was_map, bytes);
@@ -115,7 +119,7 @@ static int apply_delete(struct bm_store *store, const struct bm_target *t, struc
                 return 0;
         if (found->slot.count == BM_SLOT_COUNT_OVERFLOW && record->count != 1)
                 bm_counts_drop(&store->counts, found->record.record_id);
-        drop_old(store, found);
+        drop_old(store, t, found);
         bm_index_erase(&t->bucket->index, &found->place);
         add_totals(t, -1, -(found->record.type == BM_REC_MAP),
                    -(int64_t)bm_record_value_size(&found->record));
@@ -127,7 +131,7 @@ int bm_apply_adopt(struct bm_store *store, const struct bm_target *t, struct bm_
 {
         bm_index_set(&t->bucket->index, &found->place, &from->slot);
         bm_segment_add_live(from->segment, from->record.length);
-        atomic_fetch_add(&store->live_bytes, from->record.length);
+        bm_sum_add(store, t->stripe, BM_SUM_LIVE_BYTES, from->record.length);
         add_totals(t, 1, 0, (int64_t)bm_record_value_size(&from->record));
         return from->slot.count == BM_SLOT_COUNT_OVERFLOW
                        ? bm_counts_set(&store->counts, from->record.record_id, from->count)

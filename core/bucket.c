@@ -86,12 +86,17 @@ enum bm_slot_kind bm_record_slot_kind(uint8_t type)
         }
 }
 
+enum { CACHE_LINE = 64, PREFETCHED = 512 };
+
 int bm_slot_record(struct bm_store *store, const struct bm_slot *slot,
                    const struct bm_target *wanted, struct bm_segment **segmentp,
                    struct bm_record *record)
 {
         struct bm_segment *s = bm_drives_segment(&store->drives, slot->file_id);
         *segmentp = s;
+        /* the check reads all of it, and would wait for one line after the other */
+        for (uint32_t at = CACHE_LINE; s && at < slot->length && at < PREFETCHED; at += CACHE_LINE)
+                __builtin_prefetch(s->base + slot->offset + at);
         int r = s && s->base ? bm_segment_record(s, slot->offset, record) : BM_E_DAMAGED;
         if (r == 0 && bm_record_slot_kind(record->type) == slot->kind)
                 return 0;

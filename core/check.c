@@ -79,7 +79,7 @@ static int check_all(struct bm_checker *c)
         pthread_mutex_lock(&store->drives.lock);
         c->last_file_id = store->drives.highest_file_id;
         pthread_mutex_unlock(&store->drives.lock);
-        c->total += atomic_load(&store->live_bytes);
+        c->total += bm_sum(store, BM_SUM_LIVE_BYTES);
         if (store->damage[0])
                 bm_check_report(c, BM_CHECK_STRUCTURE, NULL, "%s", store->damage);
         int r = bm_check_keys(c);

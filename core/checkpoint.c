@@ -77,9 +77,9 @@ static void finish_manifest(struct bm_store *store, struct bm_manifest *m)
         m->next_map = atomic_load(&store->next_map);
         m->next_data = atomic_load(&store->next_data);
         m->next_segment = store->next_cold;
-        m->keys = atomic_load(&store->keys);
+        m->keys = bm_sum(store, BM_SUM_KEYS);
         m->maps = bm_maps_n(&store->maps);
-        m->value_bytes = atomic_load(&store->value_bytes);
+        m->value_bytes = bm_sum(store, BM_SUM_VALUE_BYTES);
 }
 
 /* Everything that the manifest names is made durable before it. */
@@ -148,7 +148,7 @@ static int write_locked(struct bm_store *store, bool clean, bool alone)
         struct bm_writer w = {
                 .store = store, .alone = alone, .rewrite = bm_checkpoint_rewrite(store, alone)};
         uint64_t log = atomic_load(&store->log.written);
-        uint64_t records = atomic_exchange(&store->manifests.records_since, 0);
+        uint64_t records = atomic_load(&store->log.n_records);
         fill_manifest(store, &w.manifest);
         bm_checkpoint_exclude_data(&w);
         int r = bm_checkpoint_make_file(&w);
@@ -157,12 +157,11 @@ static int write_locked(struct bm_store *store, bool clean, bool alone)
                 if (r < 0)
                         bm_checkpoint_take_back(&w);
         }
-        if (r < 0) {
-                atomic_fetch_add(&store->manifests.records_since, records);
+        if (r < 0)
                 return r;
-        }
         put_in_force(&w);
         atomic_store(&store->manifests.log_at_last, log);
+        atomic_store(&store->manifests.records_at_last, records);
         /* Both places name the same state: a closed store need not keep the one before, and on a
          * full disk what that one alone refers to is the room that everybody waits for. */
         if (clean || alone)
@@ -211,7 +210,8 @@ bool bm_checkpoint_due(struct bm_store *store)
         uint64_t bytes = bm_max_u64(REPLAY_BYTES_MAX, atomic_load(&store->index_stats.bytes) / 4);
         return atomic_load(&store->log.written) - atomic_load(&store->manifests.log_at_last) >
                        bytes ||
-               atomic_load(&store->manifests.records_since) > REPLAY_RECORDS_MAX;
+               atomic_load(&store->log.n_records) - atomic_load(&store->manifests.records_at_last) >
+                       REPLAY_RECORDS_MAX;
 }
 
 int bm_checkpoint(struct bm_store *store)

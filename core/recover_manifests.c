@@ -52,9 +52,8 @@ static void clear(struct bm_store *store)
         bm_maps_init(&store->maps, store);
         bm_counts_deinit(&store->counts);
         bm_counts_init(&store->counts);
-        atomic_store(&store->keys, 0);
-        atomic_store(&store->value_bytes, 0);
-        atomic_store(&store->live_bytes, 0);
+        for (int sum = 0; sum < BM_SUMS; sum++)
+                bm_sum_clear(store, (enum bm_sum)sum);
         bm_drives_each(&store->drives, clear_segment, NULL);
         if (store->salvage)
                 bm_salvage_free(store->salvage);

@@ -170,9 +170,9 @@ static int count_record(struct bm_repair *rp, struct bm_map *map, const struct b
         atomic_fetch_add(&map->n_maps, is_map);
         atomic_fetch_add(&map->value_bytes, bytes);
         if (bm_map_has_values(map))
-                atomic_fetch_add(&rp->store->value_bytes, bytes);
+                bm_sum_add(rp->store, t.stripe, BM_SUM_VALUE_BYTES, bytes);
         if (bm_map_is_user(map))
-                atomic_fetch_add(&rp->store->keys, 1 - is_map);
+                bm_sum_add(rp->store, t.stripe, BM_SUM_KEYS, 1 - is_map);
         return 0;
 }
 
@@ -189,8 +189,8 @@ static int count_anew(struct bm_repair *rp)
                         maps[i]->buckets[k].value_bytes = maps[i]->buckets[k].n_maps = 0;
         }
         bm_maps_list_free(&rp->store->maps, maps, n);
-        atomic_store(&rp->store->keys, 0);
-        atomic_store(&rp->store->value_bytes, 0);
+        bm_sum_clear(rp->store, BM_SUM_KEYS);
+        bm_sum_clear(rp->store, BM_SUM_VALUE_BYTES);
         return r == 0 ? bm_repair_each_map(rp, count_record) : r;
 }
 

@@ -461,7 +461,7 @@ static int count_slot(struct bm_store *store, const struct bm_slot *slot)
                                  ? bm_record_length(s->base + slot->offset, s->size - slot->offset)
                                  : 0;
         bm_segment_add_live(s, length);
-        atomic_fetch_add(&store->live_bytes, length);
+        bm_sum_add(store, 0, BM_SUM_LIVE_BYTES, length);
         return 0;
 }
 
@@ -487,6 +487,6 @@ static int count_bucket(void *ctx, struct bm_map *map, size_t i)
 int bm_recount(struct bm_store *store)
 {
         bm_drives_each(&store->drives, zero, NULL);
-        atomic_store(&store->live_bytes, 0);
+        bm_sum_clear(store, BM_SUM_LIVE_BYTES);
         return bm_maps_each_bucket(&store->maps, count_bucket, NULL);
 }

@@ -71,9 +71,9 @@ int bm_stats(struct bm_store *store, struct bm_stats *st)
                 .n_drives = store->drives.n_drives,
                 .n_buckets = 1u << sb->buckets_log2,
                 .max_search = sb->max_search,
-                .keys = atomic_load(&store->keys),
-                .value_bytes = atomic_load(&store->value_bytes),
-                .live_bytes = atomic_load(&store->live_bytes),
+                .keys = bm_sum(store, BM_SUM_KEYS),
+                .value_bytes = bm_sum(store, BM_SUM_VALUE_BYTES),
+                .live_bytes = bm_sum(store, BM_SUM_LIVE_BYTES),
                 .index_bytes = atomic_load(&ix->bytes),
                 .index_slots = atomic_load(&ix->slots),
                 .index_used = atomic_load(&ix->used),
@@ -133,7 +133,7 @@ int bm_space(struct bm_store *store, struct bm_space *space)
                 .total_bytes = disk.total_bytes,
                 .free_bytes = disk.free_bytes,
                 .available_bytes = bm_space_available(store, disk.available_bytes),
-                .keys = atomic_load(&store->keys),
+                .keys = bm_sum(store, BM_SUM_KEYS),
         };
         return 0;
 }

@@ -153,6 +153,20 @@ static void init_monotonic(pthread_cond_t *cond)
         pthread_condattr_destroy(&attr);
 }
 
+uint64_t bm_sum(const struct bm_store *store, enum bm_sum sum)
+{
+        uint64_t n = 0;
+        for (unsigned i = 0; i < BM_STRIPES; i++)
+                n += atomic_load_explicit(&store->stripes[i].sums[sum], memory_order_relaxed);
+        return n;
+}
+
+void bm_sum_clear(struct bm_store *store, enum bm_sum sum)
+{
+        for (unsigned i = 0; i < BM_STRIPES; i++)
+                atomic_store_explicit(&store->stripes[i].sums[sum], 0, memory_order_relaxed);
+}
+
 static void init_stripes(struct bm_store *store)
 {
         pthread_rwlockattr_t attr;

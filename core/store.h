@@ -29,8 +29,21 @@
 
 enum { BM_STRIPES = 256 };
 
+/* Sums over the store, in a part for each stripe: one counter for all would go from
+ * processor to processor with each change. */
+enum bm_sum {
+        BM_SUM_KEYS,        /* of the maps that users see; maps not counted */
+        BM_SUM_VALUE_BYTES, /* likewise */
+        BM_SUM_LIVE_BYTES,  /* of records in data segments */
+        BM_SUMS,
+};
+
 struct bm_stripe {
         _Alignas(64) pthread_rwlock_t lock;
+        /* changed under the lock, exclusively; read anywhere: relaxed, nothing is ordered by them.
+         * A part may be below 0, modulo 2^64: what is moved by a compaction may stay in another's.
+         */
+        _Atomic uint64_t sums[BM_SUMS];
 };
 
 /* What the keeper has been asked, and how far it is (keeper.c). */
@@ -49,8 +62,8 @@ struct bm_keeper {
 struct bm_manifests {
         int fd;
         struct bm_manifest newest;
-        _Atomic uint64_t log_at_last; /* log.written when it was made */
-        _Atomic uint64_t records_since;
+        _Atomic uint64_t log_at_last;                /* log.written when it was made */
+        _Atomic uint64_t records_at_last;            /* log.n_records likewise */
         _Atomic uint64_t index_bytes;                /* of the blocks that it refers to */
         _Atomic uint64_t index_written, index_freed; /* bytes of index files since open */
         _Atomic uint64_t checkpoints;
@@ -103,9 +116,7 @@ struct bm_store {
 
         /* synchronise themselves */
         _Atomic uint64_t next_record, next_map, next_data;
-        _Atomic uint64_t keys, value_bytes; /* of the maps that users see; maps not counted */
-        _Atomic uint64_t n_moves;           /* transactions by which something got another key */
-        _Atomic uint64_t live_bytes;        /* of records in data segments */
+        _Atomic uint64_t n_moves; /* transactions by which something got another key */
         _Atomic uint64_t compacted_bytes, swept_chunks, freed_bytes;
         _Atomic bool closing; /* long work ends early */
         _Atomic bool damaged; /* said once in the log */
@@ -120,6 +131,18 @@ void bm_store_note_damage(struct bm_store *store);
  * can be had, in memory only. SALVAGE must outlive it. */
 int bm_open_salvage(const char *path, const struct bm_config *config, struct bm_salvage *salvage,
                     struct bm_store **storep);
+
+/* Changes STRIPE's part of a sum. The stripe is locked exclusively, or the store opens. */
+static inline void bm_sum_add(struct bm_store *store, unsigned stripe, enum bm_sum sum, uint64_t n)
+{
+        _Atomic uint64_t *part = &store->stripes[stripe].sums[sum];
+        atomic_store_explicit(part, atomic_load_explicit(part, memory_order_relaxed) + n,
+                              memory_order_relaxed);
+}
+/* Exact when nobody writes. */
+uint64_t bm_sum(const struct bm_store *store, enum bm_sum sum);
+/* While the store opens. */
+void bm_sum_clear(struct bm_store *store, enum bm_sum sum);
 
 /* One log line for the store's owner. */
 void bm_store_log(struct bm_store *store, enum bm_log_level level, const char *fmt, ...)

@@ -135,7 +135,7 @@ static int load_segments(struct bm_store *store, const struct bm_buffer *b)
                 if (row.kind == BM_SEGMENT_COLD)
                         atomic_store(&s->state, BM_SEGMENT_SEALED);
                 atomic_store(&s->synced, row.used);
-                atomic_fetch_add(&store->live_bytes, row.live_bytes);
+                bm_sum_add(store, 0, BM_SUM_LIVE_BYTES, row.live_bytes);
         }
         return 0;
 }
@@ -167,9 +167,9 @@ static void add_bucket_totals(struct bm_map *map, struct bm_bucket *bucket)
         atomic_fetch_add(&map->n_maps, bucket->n_maps);
         atomic_fetch_add(&map->value_bytes, bucket->value_bytes);
         if (bm_map_has_values(map))
-                atomic_fetch_add(&store->value_bytes, bucket->value_bytes);
+                bm_sum_add(store, 0, BM_SUM_VALUE_BYTES, bucket->value_bytes);
         if (bm_map_is_user(map))
-                atomic_fetch_add(&store->keys, bucket->index.n_used - bucket->n_maps);
+                bm_sum_add(store, 0, BM_SUM_KEYS, bucket->index.n_used - bucket->n_maps);
 }
 
 static int load_blocks(struct bm_store *store, struct bm_bucket *bucket, const uint8_t *bytes,

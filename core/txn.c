@@ -23,6 +23,7 @@ void bm_txn_init(struct bm_txn *txn, struct bm_store *store)
         txn->n_steps = txn->n_base = 0;
         txn->cap_steps = bm_array_size(txn->few);
         memset(txn->stripes, 0, sizeof(txn->stripes));
+        txn->only_stripe = BM_STRIPES_NONE;
         txn->full = NULL;
         txn->capacity = 0;
 }
@@ -50,6 +51,9 @@ static int more_steps(struct bm_txn *txn)
 static void add_stripe(struct bm_txn *txn, unsigned stripe)
 {
         txn->stripes[stripe / 64] |= UINT64_C(1) << stripe % 64;
+        txn->only_stripe = txn->only_stripe == BM_STRIPES_NONE || txn->only_stripe == (int)stripe
+                                   ? (int)stripe
+                                   : BM_STRIPES_SEVERAL;
 }
 
 static int add_step(struct bm_txn *txn, const struct bm_target *target, size_t *step)
@@ -80,8 +84,12 @@ void bm_txn_add_map(struct bm_txn *txn, struct bm_map *map)
 }
 
 /* Ascending, so that no two transactions wait for each other. */
-static void each_stripe(struct bm_txn *txn, int (*fn)(pthread_rwlock_t *lock))
+static inline void each_stripe(struct bm_txn *txn, int (*fn)(pthread_rwlock_t *lock))
 {
+        if (txn->only_stripe >= 0) { /* as in nearly all of them */
+                fn(&txn->store->stripes[txn->only_stripe].lock);
+                return;
+        }
         for (unsigned i = 0; i < bm_array_size(txn->stripes); i++) {
                 for (uint64_t bits = txn->stripes[i]; bits; bits &= bits - 1)
                         fn(&txn->store->stripes[i * 64 + (unsigned)__builtin_ctzll(bits)].lock);
@@ -130,6 +138,7 @@ static int find_all(struct bm_txn *txn)
 static int more(struct bm_txn *txn, const struct bm_target *target, size_t *step)
 {
         uint64_t before[4];
+        const int only_before = txn->only_stripe;
         memcpy(before, txn->stripes, sizeof(before));
         int r = add_step(txn, target, step);
         if (r < 0)
@@ -137,6 +146,7 @@ static int more(struct bm_txn *txn, const struct bm_target *target, size_t *step
         if (memcmp(before, txn->stripes, sizeof(before)) != 0) {
                 memcpy(txn->wanted, txn->stripes, sizeof(before));
                 memcpy(txn->stripes, before, sizeof(before));
+                txn->only_stripe = only_before;
                 return BM_E_AGAIN;
         }
         struct bm_step *s = &txn->steps[*step];
@@ -324,41 +334,44 @@ static int reserve_counts(struct bm_txn *txn)
         return 0;
 }
 
-/* Before it shows: a walk of all keys that may have missed one wants to know. */
-static void note_move(struct bm_txn *txn)
+static int apply_step(struct bm_txn *txn, struct bm_step *s, const struct bm_location *w)
 {
-        for (size_t i = 0; i < txn->n_steps; i++) {
-                if (txn->steps[i].moved) {
-                        atomic_fetch_add(&txn->store->n_moves, 1);
-                        return;
-                }
-        }
+        uint64_t position = bm_pos(w->segment->header.number, w->offset);
+        int r = bm_apply(txn->store, &s->target, &s->found, &s->next, w);
+        if (s->action == BM_ACT_PUT)
+                bm_segment_count_put(w->segment, position);
+        if (s->action == BM_ACT_DELETE && s->target.map->id != BM_MAP_ORPHANS)
+                bm_segment_count_tombstone(w->segment, w->length, position);
+        if (s->action == BM_ACT_DELETE && s->next.count >= BM_MAP_FIRST)
+                bm_maps_remove(&txn->store->maps, s->next.count);
+        return r;
 }
 
-static int apply_all(struct bm_txn *txn, const struct bm_location *where)
+/* What a transaction comes to, apart from its records. */
+struct commit {
+        struct bm_record *records; /* to log, in the order of the steps */
+        struct bm_location *where;
+        size_t n;
+        bool maps, moves, adopts; /* is there such a step? There rarely is. */
+};
+
+static int apply_all(struct bm_txn *txn, const struct commit *c)
 {
+        const struct bm_location *w = c->where;
         int r = 0;
-        note_move(txn);
-        for (size_t i = 0, logged = 0; i < txn->n_steps; i++) {
+        if (c->moves) /* before it shows: a walk of all keys that may have missed one wants to know
+                       */
+                atomic_fetch_add(&txn->store->n_moves, 1);
+        for (size_t i = 0; i < txn->n_steps; i++) {
                 struct bm_step *s = &txn->steps[i];
-                int one = 0;
                 if (s->action == BM_ACT_LOOK || s->action == BM_ACT_ADOPT)
                         continue;
-                const struct bm_location *w = &where[logged];
-                uint64_t position = bm_pos(w->segment->header.number, w->offset);
-                one = bm_apply(txn->store, &s->target, &s->found, &s->next, w);
-                if (s->action == BM_ACT_PUT)
-                        bm_segment_count_put(w->segment, position);
-                if (s->action == BM_ACT_DELETE && s->target.map->id != BM_MAP_ORPHANS)
-                        bm_segment_count_tombstone(w->segment, w->length, position);
-                if (s->action == BM_ACT_DELETE && s->next.count >= BM_MAP_FIRST)
-                        bm_maps_remove(&txn->store->maps, s->next.count);
+                int one = apply_step(txn, s, w++);
                 if (one < 0)
                         r = one;
-                logged++;
         }
         /* after the deletions, which give up what is adopted here */
-        for (size_t i = 0; i < txn->n_steps; i++) {
+        for (size_t i = 0; c->adopts && i < txn->n_steps; i++) {
                 struct bm_step *s = &txn->steps[i];
                 if (s->action == BM_ACT_ADOPT && bm_apply_adopt(txn->store, &s->target, &s->found,
                                                                 &txn->steps[s->from].found) < 0)
@@ -367,65 +380,88 @@ static int apply_all(struct bm_txn *txn, const struct bm_location *where)
         return r;
 }
 
-/* Gathers the records to log, in the order of the steps. */
-static int complete_all(struct bm_txn *txn, struct bm_record *records, size_t *n)
+/* 1: what the step does is logged, as s->next. */
+static int complete(struct bm_txn *txn, struct bm_step *s)
 {
-        *n = 0;
+        int r = 0;
+        switch (s->action) {
+        case BM_ACT_PUT:
+                r = complete_put(txn, s);
+                break;
+        case BM_ACT_DELETE:
+                complete_delete(txn, s);
+                break;
+        case BM_ACT_COUNT:
+                complete_count(s);
+                break;
+        case BM_ACT_LOOK:
+        case BM_ACT_ADOPT:
+                return 0;
+        }
+        return r < 0 ? r : 1;
+}
+
+static int complete_all(struct bm_txn *txn, struct commit *c)
+{
         for (size_t i = 0; i < txn->n_steps; i++) {
                 struct bm_step *s = &txn->steps[i];
-                int r = 0;
-                if (s->action == BM_ACT_PUT)
-                        r = complete_put(txn, s);
-                else if (s->action == BM_ACT_DELETE)
-                        complete_delete(txn, s);
-                else if (s->action == BM_ACT_COUNT)
-                        complete_count(s);
-                else
-                        continue;
+                int r = complete(txn, s);
                 if (r < 0)
                         return r;
-                records[(*n)++] = s->next;
+                c->moves |= s->moved;
+                c->adopts |= s->action == BM_ACT_ADOPT;
+                c->maps |= r && s->next.type == BM_REC_MAP;
+                /* the one of a single step is logged from where it is */
+                if (r && txn->n_steps > 1)
+                        c->records[c->n] = s->next;
+                c->n += (size_t)r;
         }
+        if (txn->n_steps == 1)
+                c->records = &txn->steps[0].next;
         return 0;
+}
+
+/* Locked. Everything that can fail comes before the frame. */
+static int log_and_apply(struct bm_txn *txn, const struct commit *c)
+{
+        int r = reserve_slots(txn);
+        if (r == 0)
+                r = reserve_counts(txn);
+        if (r == 0 && c->maps)
+                r = enter_maps(txn, false);
+        if (r == 0)
+                r = bm_log_append(&txn->store->log, c->records, c->n, txn->privileged, c->where,
+                                  &txn->capacity);
+        if (r != 0) {
+                if (c->maps)
+                        take_maps_back(txn);
+                give_slots_back(txn);
+                return r;
+        }
+        r = c->maps ? enter_maps(txn, true) : 0;
+        return r < 0 ? r : apply_all(txn, c);
 }
 
 /* Locked. */
 static int commit(struct bm_txn *txn)
 {
-        struct bm_record few[bm_array_size(txn->few)], *records = few;
-        struct bm_location few_places[bm_array_size(txn->few)], *where = few_places;
-        size_t n;
+        struct bm_record few[bm_array_size(txn->few)];
+        struct bm_location few_places[bm_array_size(txn->few)];
+        struct commit c = {.records = few, .where = few_places};
         int r = 0;
         if (txn->n_steps > bm_array_size(few)) {
-                records = calloc(txn->n_steps, sizeof(*records));
-                where = calloc(txn->n_steps, sizeof(*where));
-                if (!records || !where)
+                c.records = calloc(txn->n_steps, sizeof(*c.records));
+                c.where = calloc(txn->n_steps, sizeof(*c.where));
+                if (!c.records || !c.where)
                         r = -ENOMEM;
         }
         if (r == 0)
-                r = complete_all(txn, records, &n);
-        if (r == 0 && n > 0) {
-                r = reserve_slots(txn);
-                if (r == 0)
-                        r = reserve_counts(txn);
-                if (r == 0)
-                        r = enter_maps(txn, false);
-                if (r == 0)
-                        r = bm_log_append(&txn->store->log, records, n, txn->privileged, where,
-                                          &txn->capacity);
-                if (r == 0) {
-                        r = enter_maps(txn, true);
-                        r = r < 0 ? r : apply_all(txn, where);
-                } else {
-                        take_maps_back(txn);
-                        give_slots_back(txn);
-                }
-                atomic_fetch_add_explicit(&txn->store->manifests.records_since, n,
-                                          memory_order_relaxed);
-        }
-        if (records != few) {
-                free(records);
-                free(where);
+                r = complete_all(txn, &c);
+        if (r == 0 && c.n > 0)
+                r = log_and_apply(txn, &c);
+        if (txn->n_steps > bm_array_size(few)) {
+                free(c.records);
+                free(c.where);
         }
         return r;
 }
@@ -476,6 +512,7 @@ int bm_txn_run(struct bm_txn *txn, bm_fill_fn fill, void *ctx)
                 r = attempt(txn, fill, ctx);
                 if (r == BM_E_AGAIN) {
                         memcpy(txn->stripes, txn->wanted, sizeof(txn->stripes));
+                        txn->only_stripe = BM_STRIPES_SEVERAL;
                         r = 0;
                         continue;
                 }

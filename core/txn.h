@@ -41,6 +41,8 @@ struct bm_step {
         bool entered;          /* a map was entered by the commit */
 };
 
+enum { BM_STRIPES_NONE = -1, BM_STRIPES_SEVERAL = -2 };
+
 struct bm_txn {
         struct bm_store *store;
         bool privileged; /* may draw on the reserve: it frees space in the end */
@@ -50,6 +52,7 @@ struct bm_txn {
         size_t n_base;         /* those that were there before the first attempt */
         struct bm_step few[6]; /* steps, as long as they suffice */
         uint64_t stripes[4];   /* bit set: exclusively locked by this */
+        int only_stripe;       /* the one, or BM_STRIPES_* */
         uint64_t wanted[4];    /* to be locked after BM_E_AGAIN */
         /* after BM_E_INDEX_NO_SPACE or BM_E_DATA_NO_SPACE */
         const struct bm_target *full;

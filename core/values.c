@@ -64,32 +64,43 @@ struct put {
         const void *meta;
         size_t meta_len;
         uint64_t count;
-        uint64_t record_id; /* for a new record; out: of what was stored */
+        uint64_t record_id; /* out: of what was stored */
         bool must_be_new;
         const struct bm_head *head; /* chunks stored ahead, or NULL */
+};
+
+/* What it may need beyond; not cleared, for that costs as much as a tenth of an insertion. */
+struct put_work {
+        struct put *put;
+        uint64_t new_id; /* for a new record, once it turns out to be one; 0: not yet */
         uint8_t head_bytes[BM_HEAD_BYTES_MAX], drop_key[BM_DROP_KEY];
         struct bm_drop_step drop;
 };
 
 static int fill_put(struct bm_txn *txn, void *ctx)
 {
-        struct put *p = ctx;
+        struct put_work *w = ctx;
+        struct put *p = w->put;
         const struct bm_found *found = &txn->steps[0].found;
         size_t record = 0;
         if (found->there && p->must_be_new)
                 return BM_E_EXISTS;
         if (found->there && found->record.type == BM_REC_MAP)
                 return BM_E_IS_MAP;
-        if (found->there) {
+        if (!found->there) {
+                if (w->new_id == 0)
+                        w->new_id = atomic_fetch_add(&txn->store->next_record, 1);
+                p->record_id = w->new_id;
+        } else {
                 p->record_id = found->record.record_id;
                 int r = bm_txn_record(txn, 0, &record);
                 if (r == 0)
-                        r = bm_large_drop_all(txn, &txn->steps[record].found.record, &p->drop);
+                        r = bm_large_drop_all(txn, &txn->steps[record].found.record, &w->drop);
                 if (r != 0)
                         return r;
         }
         if (p->head) {
-                int r = bm_large_commit(txn, p->head, p->drop_key);
+                int r = bm_large_commit(txn, p->head, w->drop_key);
                 if (r != 0)
                         return r;
         }
@@ -101,24 +112,26 @@ static int fill_put(struct bm_txn *txn, void *ctx)
                 .count = p->count,
                 .meta = p->meta,
                 .meta_len = (uint32_t)p->meta_len,
-                .value = p->head ? p->head_bytes : p->value,
+                .value = p->head ? w->head_bytes : p->value,
                 .value_len = (uint32_t)p->value_len,
         };
         if (p->head)
-                s->next.value_len = bm_head_encode(p->head, p->head_bytes);
+                s->next.value_len = bm_head_encode(p->head, w->head_bytes);
         return 0;
 }
 
 static int run_put(struct bm_map *map, const void *key, size_t key_len, struct put *p, bool no_grow,
                    uint64_t *capacity)
 {
+        struct put_work work;
         struct bm_txn txn;
+        work.put = p;
+        work.new_id = 0;
         bm_txn_init(&txn, map->store);
         txn.no_grow = no_grow;
-        p->record_id = atomic_fetch_add(&map->store->next_record, 1);
         int r = bm_txn_add(&txn, map, key, key_len, NULL);
         if (r == 0)
-                r = bm_txn_run(&txn, fill_put, p);
+                r = bm_txn_run(&txn, fill_put, &work);
         if (capacity)
                 *capacity = txn.capacity;
         bm_txn_deinit(&txn);
@@ -184,7 +197,7 @@ int bm_create_record(struct bm_map *map, const void *key, size_t key_len, const 
 struct update {
         bm_update_fn fn;
         void *ctx;
-        uint64_t record_id;
+        uint64_t new_id; /* for a new record, once it turns out to be one; 0: not yet */
         struct bm_drop_step drop;
 };
 
@@ -222,6 +235,8 @@ static int fill_update(struct bm_txn *txn, void *ctx)
                 return -EFBIG;
         if (verdict == BM_DELETE)
                 return bm_delete_step(txn, 0, record, &u->drop);
+        if (!there && u->new_id == 0)
+                u->new_id = atomic_fetch_add(&txn->store->next_record, 1);
         bool same_value = there && view.large && next.value == view.value;
         if (!same_value && there) {
                 r = bm_large_drop_all(txn, &was.record, &u->drop);
@@ -232,7 +247,7 @@ static int fill_update(struct bm_txn *txn, void *ctx)
         s->action = BM_ACT_PUT;
         s->next = (struct bm_record){
                 .type = same_value ? BM_REC_HEAD : BM_REC_PUT,
-                .record_id = there ? was.record.record_id : u->record_id,
+                .record_id = there ? was.record.record_id : u->new_id,
                 .count = next.count,
                 .meta = next.meta,
                 .meta_len = (uint32_t)next.meta_len,
@@ -247,7 +262,6 @@ int bm_update(struct bm_map *map, const void *key, size_t key_len, bm_update_fn 
         struct update u = {.fn = fn, .ctx = ctx};
         struct bm_txn txn;
         bm_txn_init(&txn, map->store);
-        u.record_id = atomic_fetch_add(&map->store->next_record, 1);
         int r = bm_txn_add(&txn, map, key, key_len, NULL);
         if (r == 0)
                 r = bm_txn_run(&txn, fill_update, &u);

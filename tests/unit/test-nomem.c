@@ -160,10 +160,10 @@ static struct state state_of(struct fixture *f)
 {
         struct bm_store *s = f->store;
         struct state st = {
-                .keys = atomic_load(&s->keys),
-                .value_bytes = atomic_load(&s->value_bytes),
+                .keys = bm_sum(s, BM_SUM_KEYS),
+                .value_bytes = bm_sum(s, BM_SUM_VALUE_BYTES),
                 .maps = bm_maps_n(&s->maps),
-                .live_bytes = atomic_load(&s->live_bytes),
+                .live_bytes = bm_sum(s, BM_SUM_LIVE_BYTES),
         };
         assert_int_equal(bm_keys(f->root, add_item, &st.sum), 0);
         bm_drives_each(&s->drives, add_live, &st.n_live);

@@ -13,10 +13,10 @@ static struct trace trace_of(struct fixture *f)
         struct bm_store *s = f->store;
         return (struct trace){
                 .tail = bm_log_tail(&s->log),
-                .keys = atomic_load(&s->keys),
+                .keys = bm_sum(s, BM_SUM_KEYS),
                 .root_keys = atomic_load(&f->root->n_keys),
-                .value_bytes = atomic_load(&s->value_bytes),
-                .live_bytes = atomic_load(&s->live_bytes),
+                .value_bytes = bm_sum(s, BM_SUM_VALUE_BYTES),
+                .live_bytes = bm_sum(s, BM_SUM_LIVE_BYTES),
                 .index_used = atomic_load(&s->index_stats.used),
                 .maps = bm_maps_n(&s->maps),
         };
