@@ -9,6 +9,7 @@ import os
 import subprocess
 
 import frame
+import plots
 
 OURS = "bucketmap"
 PHASES = ["insert", "hit", "miss", "scan", "ref", "overwrite_same", "overwrite_other", "delete"]
@@ -133,8 +134,12 @@ def main():
     p = frame.parser(__doc__)
     p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--peers", metavar="NAME,...", help="only these stores")
+    p.add_argument("--plot", metavar="DIR",
+                   help="write DIR/insert-latency.svg: insert over the last load's course (10 M keys)")
     p.add_argument("--keys", type=int, metavar="N", help="only the first load, with so many keys")
     options = p.parse_args()
+    if options.plot and options.quick:
+        p.error("--plot wants the full form, or --keys")
     chosen = [("", [f"--keys={options.keys}"])] if options.keys else loads(options.quick)
     results = {}
 
@@ -142,6 +147,8 @@ def main():
     print(frame.machine(options.dir), flush=True)
     with frame.Scratch(options.dir) as scratch:
         for name, arguments in chosen:
+            if options.plot and name == chosen[-1][0]:
+                arguments = arguments + ["--plotted"]
             results[name] = run(arguments, options, scratch)
     print()
     for store, settings in next(iter(results.values()))["settings"].items():
@@ -150,6 +157,8 @@ def main():
     for name, figures in results.items():
         show(name, figures, figures["keys"])
     show_ours(results)
+    if options.plot:
+        plots.insert_latency(options.plot, results[chosen[-1][0]]["insert"])
     if options.json:
         with open(options.json, "w", encoding="utf-8") as out:
             json.dump(merged(results), out, indent=1)

@@ -12,11 +12,13 @@ import subprocess
 import time
 
 import frame
+import plots
 from subjects import Bucketmap, Load, Place
 
 FIRST, GOAL = 260, 200  # bytes for a file of 100
 EXT4_INODE = 256
 STATES = {"loaded": [], "written anew twice": ["overwrite", "replace"], "half removed": ["unlink-half"]}
+PLOTTED = [10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000]
 
 
 def allocated(path):
@@ -91,11 +93,23 @@ def places_in(scratch, size):
         yield Image(scratch, "btrfs", size, ["-m", "single"])
 
 
-def measure_files(figures, place, files, size):
+def measure_sizes(figures, options, files):
+    """The sizes of the picture; of larger files fewer."""
+    for size in PLOTTED:
+        n = max(1000, min(files, (1 << 30) // max(size, 4096)))
+        with frame.Scratch(options.dir) as scratch:
+            for place in places_in(scratch, max(1 << 30, n * (size + 6000))):
+                try:
+                    measure_files(figures, place, n, size, {"loaded": []})
+                finally:
+                    place.close()
+
+
+def measure_files(figures, place, files, size, states=STATES):
     load = Load(place, 1, files, size, os.sched_getaffinity(0))
     load.run("create")
     left = files
-    for state, phases in STATES.items():
+    for state, phases in states.items():
         for phase in phases:
             load.run(phase)
         if state == "half removed":
@@ -149,12 +163,21 @@ def main():
     p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--tree", metavar="DIR", default="/usr/include", help="the real tree (%(default)s)")
     p.add_argument("--files", type=int, metavar="N", help="files of each size")
+    p.add_argument("--plot", metavar="DIR",
+                   help="write DIR/bytes-a-file.svg: files of several sizes, as written; nothing else is measured")
     options = p.parse_args()
     if os.geteuid() != 0:
         p.error("only root can mount images")
     files = options.files or (50_000 if options.quick else 1_000_000)
     figures = frame.Figures()
     print(frame.machine(options.dir), flush=True)
+    if options.plot:
+        measure_sizes(figures, options, files)
+        plots.bytes_a_file(options.plot, {size: {name: figures.get(f"{size} bytes, loaded", name, "bytes_per_file")
+                                                 for name in ("bucketmap", "ext4", "btrfs")}
+                                          for size in PLOTTED})
+        show(figures)
+        return
     for size in (100, 1024, None):
         with frame.Scratch(options.dir) as scratch:
             for place in places_in(scratch, max(1 << 30, files * 6000)):

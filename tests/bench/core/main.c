@@ -14,7 +14,7 @@
 
 #include "runner.h"
 
-enum { PEERS_MAX = 16, SLICES = 8 };
+enum { PEERS_MAX = 16, SLICES = 8, SLICES_PLOTTED = 40 };
 
 struct options {
         struct load load;
@@ -23,6 +23,7 @@ struct options {
         const char *dir;
         bool insert_only;
         bool reopen;
+        bool plotted;
 };
 
 static const struct argp_option option_list[] = {
@@ -33,6 +34,7 @@ static const struct argp_option option_list[] = {
         {"sync", 's', "none|1000|each", 0, "writes made durable: never, by the thousand, each", 0},
         {"insert-only", 'i', NULL, 0, "only the phase insert", 0},
         {"reopen", 'r', NULL, 0, "only insert, then open: after a close, after a kill", 0},
+        {"plotted", 'l', NULL, 0, "latencies of insert over its course, too", 0},
         {"peers", 'p', "NAME,...", 0, "only these stores", 0},
         {"dir", 'd', "DIR", 0, "where the stores are made (default $TMPDIR or /var/tmp)", 0},
         {"json", 'j', "FILE", 0, "write the figures there", 0},
@@ -76,6 +78,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                 return 0;
         case 'r':
                 o->reopen = true;
+                return 0;
+        case 'l':
+                o->plotted = true;
                 return 0;
         case 'p':
                 o->peers = arg;
@@ -161,13 +166,33 @@ static void report_phase(struct bench *b, enum phase phase, const struct runner 
                 (double)sum->latency.max_ns / 1e3);
 }
 
+/* One point of the curve of latencies over the keys that there are. */
+static void report_point(struct bench *b, enum phase phase, const struct runner *r,
+                         const struct slice *slice, const struct latency *l)
+{
+        json_t *o = object_in(object_in(b->report, phase_names[phase]), r->peer->name);
+        json_t *points = json_object_get(o, "course"), *point = json_object();
+
+        if (!points) {
+                points = json_array();
+                json_object_set_new(o, "course", points);
+        }
+        json_object_set_new(point, "keys", json_integer((json_int_t)(slice->first + slice->n)));
+        json_object_set_new(point, "p50_us", json_real((double)latency_quantile(l, 0.5) / 1e3));
+        json_object_set_new(point, "p9999_us",
+                            json_real((double)latency_quantile(l, 0.9999) / 1e3));
+        json_object_set_new(point, "max_us", json_real((double)l->max_ns / 1e3));
+        json_array_append_new(points, point);
+}
+
 /* All stores in turns, another one first each time; the rate is the median over the slices. */
 static void run_phase(struct bench *b, enum phase phase)
 {
         static struct result sums[PEERS_MAX], result;
-        static double rates[PEERS_MAX][SLICES];
+        static double rates[PEERS_MAX][SLICES_PLOTTED];
         uint64_t n = b->options.load.n_keys;
-        unsigned slices = phase == PHASE_SCAN ? 1 : SLICES;
+        bool plotted = b->options.plotted && phase == PHASE_INSERT;
+        unsigned slices = phase == PHASE_SCAN ? 1 : plotted ? SLICES_PLOTTED : SLICES;
 
         memset(sums, 0, sizeof(sums));
         for (unsigned s = 0; s < slices; s++) {
@@ -182,6 +207,8 @@ static void run_phase(struct bench *b, enum phase phase)
                         sums[i].wall_ns += result.wall_ns;
                         sums[i].cpu_ns += result.cpu_ns;
                         latency_merge(&sums[i].latency, &result.latency);
+                        if (plotted)
+                                report_point(b, phase, &b->runners[i], &slice, &result.latency);
                 }
         }
         for (unsigned i = 0; i < b->n; i++) {

@@ -12,12 +12,11 @@ static void *ours_open(const struct setup *setup)
         char path[4096];
 
         snprintf(path, sizeof(path), "%s/store", setup->dir);
-        if (setup->fresh) {
-                config.expected_keys = setup->n_keys;
-                if (bm_create(path, &config) != 0)
-                        return NULL;
-        }
-        return bm_open(path, &BM_CONFIG_INIT, &store) == 0 ? store : NULL;
+        /* as the others are told how many buckets to have */
+        config.expected_keys = setup->fresh ? setup->n_keys : 0;
+        if (setup->fresh && bm_create(path, &config) != 0)
+                return NULL;
+        return bm_open(path, &config, &store) == 0 ? store : NULL;
 }
 
 static int ours_close(void *db)
@@ -108,7 +107,8 @@ static int ours_sync(void *session)
 
 const struct peer peer_bucketmap = {
         .name = "bucketmap",
-        .settings = "defaults; commit interval 5 s, checkpoints and compaction on",
+        .settings = "told the number of keys; else defaults: commit interval 5 s, checkpoints and "
+                    "compaction on",
         .threads = true,
         .open = ours_open,
         .close = ours_close,
