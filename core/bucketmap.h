@@ -129,9 +129,10 @@ struct bm_config {
 
 /*
  * Makes a store in PATH, which must not exist (its parent must) or be an
- * empty directory, as must every drive. It is durable when this returns, and
- * not open. On failure nothing is left behind.
- * Errors: BM_E_NOT_EMPTY_DIR, -ENOENT, -EACCES, -EINVAL (bad setting), -ENOSPC.
+ * empty directory, as must every drive; what a creation that was cut short
+ * left there is no obstacle. It is durable when this returns, and not open. On
+ * failure nothing is left behind.
+ * Errors: BM_E_NOT_EMPTY_DIR, BM_E_IN_USE, -ENOENT, -EACCES, -EINVAL (bad setting), -ENOSPC.
  */
 BM_EXPORT BM_CHECKED int bm_create(const char *path, const struct bm_config *config);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The segments of all drives; opening and creating stands in superblock.c. */
+/* The segments of all drives; opening stands in superblock.c, creating in create.c. */
 #include "drives.h"
 
 #include <errno.h>

@@ -38,10 +38,13 @@ struct bm_drives {
         uint32_t highest_file_id; /* in use at any time so far */
 };
 
-/* Writes superblocks and directories of a new store. PATHS[0] is the store.
+/* Writes superblocks and directories of a new store (create.c). PATHS[0] is the store.
  * Leaves nothing behind on failure. See bm_create for errors. */
 int bm_drives_create(const struct bm_io *io, const char *const *paths, unsigned n_paths,
                      const struct bm_config *config);
+
+/* It has been opened and closed: a creation that begins from here on is another's. */
+int bm_drives_created(const struct bm_io *io, const char *path);
 
 /* Takes such a store back, after a creation that failed later. Directories
  * that were THERE before stay, empty. */

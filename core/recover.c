@@ -95,6 +95,15 @@ static int note_cut(void *ctx, struct bm_segment *s)
         return 0;
 }
 
+/* Before a store's first manifest its superblocks may be half written; later on that is damage. */
+static int finish_creation(struct bm_store *store)
+{
+        int r = 0;
+        for (unsigned i = 0; i < store->drives.n_drives && r == 0; i++)
+                r = bm_superblock_mend(store->io, store->drives.drives[i].dir);
+        return r;
+}
+
 int bm_recover(struct bm_store *store)
 {
         struct bm_manifests_read mr = {.n = 0};
@@ -106,6 +115,10 @@ int bm_recover(struct bm_store *store)
         if (r != 0)
                 return r;
         (void)bm_start_each(store, note_cut, store);
+        if (!mr.any_bytes && !store->read_only)
+                r = finish_creation(store);
+        if (r != 0)
+                return r;
         if (!mr.any_bytes && store->drives.highest_file_id == 0)
                 return bm_start_fresh(store);
         r = bm_manifests_load(store, &mr);

@@ -132,7 +132,9 @@ static int begin_after(struct bm_store *store, const struct bm_replay *rp)
                 return r;
         bm_start_at(store, segment, BM_SEGMENT_HEADER,
                     bm_pos(segment->header.number, BM_SEGMENT_HEADER));
-        r = bm_checkpoint_write(store, BM_CHECKPOINT_USUAL);
+        r = bm_start_root(store);
+        if (r == 0)
+                r = bm_checkpoint_write(store, BM_CHECKPOINT_USUAL);
         if (r == -ENOSPC) { /* the next open replays the same once more */
                 bm_store_log(store, BM_LOG_WARNING, "no room for a checkpoint: %s",
                              strerror(ENOSPC));

@@ -116,6 +116,8 @@ static int put_root(struct bm_txn *txn, void *ctx)
         static const struct bm_map_entry root = {.map_id = BM_MAP_ROOT};
         uint8_t *bytes = ctx;
         struct bm_map_entry entry = root;
+        if (txn->steps[0].found.there)
+                return 0;
         entry.buckets_log2 = txn->store->drives.superblock.buckets_log2;
         bm_map_entry_encode(&entry, bytes);
         txn->steps[0].action = BM_ACT_PUT;
@@ -129,11 +131,21 @@ static int put_root(struct bm_txn *txn, void *ctx)
         return 0;
 }
 
-int bm_start_fresh(struct bm_store *store)
+int bm_start_root(struct bm_store *store)
 {
         uint8_t bytes[BM_MAP_ENTRY_BYTES];
-        struct bm_segment *segment;
         struct bm_txn txn;
+        bm_txn_init(&txn, store);
+        int r = bm_txn_add(&txn, store->top, "/", 1, NULL);
+        if (r == 0)
+                r = bm_txn_run(&txn, put_root, bytes);
+        bm_txn_deinit(&txn);
+        return r;
+}
+
+int bm_start_fresh(struct bm_store *store)
+{
+        struct bm_segment *segment;
         bm_start_ids(store, &(struct bm_replay){
                                     .next_record = 2, .next_map = BM_MAP_FIRST, .next_data = 1});
         store->log.epoch = 1;
@@ -148,11 +160,7 @@ int bm_start_fresh(struct bm_store *store)
         if (r < 0)
                 return r;
         bm_start_at(store, segment, BM_SEGMENT_HEADER, bm_pos(1, BM_SEGMENT_HEADER));
-        bm_txn_init(&txn, store);
-        r = bm_txn_add(&txn, store->top, "/", 1, NULL);
-        if (r == 0)
-                r = bm_txn_run(&txn, put_root, bytes);
-        bm_txn_deinit(&txn);
+        r = bm_start_root(store);
         return r < 0 ? r : bm_checkpoint_write(store, BM_CHECKPOINT_USUAL);
 }
 

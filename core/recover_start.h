@@ -49,6 +49,9 @@ int bm_start_log(struct bm_store *store, uint64_t number, uint64_t durable,
 void bm_start_at(struct bm_store *store, struct bm_segment *segment, uint64_t used,
                  uint64_t durable);
 
+/* The root map's own record, where there is none: a store whose creation was cut short. */
+int bm_start_root(struct bm_store *store);
+
 /* Starts. BM_E_DAMAGED with the problem set. */
 
 int bm_start_fresh(struct bm_store *store);

@@ -304,30 +304,6 @@ static int write_all(struct bm_repair *rp)
         return r;
 }
 
-/* Each drive's two copies of the superblock, from the one that is good. */
-static int mend_superblock(struct bm_store *store, int dir)
-{
-        uint8_t copies[2][BM_SUPERBLOCK];
-        struct bm_superblock sb;
-        bool good[2];
-        int fd = bm_io_call(store->io, open_at, dir, BM_FILE_SUPERBLOCK, O_RDWR, 0);
-        if (fd < 0)
-                return fd;
-        for (unsigned i = 0; i < 2; i++)
-                good[i] = bm_io_call(store->io, pread, fd, copies[i], BM_SUPERBLOCK,
-                                     (uint64_t)i * BM_SUPERBLOCK) == 0 &&
-                          bm_superblock_decode(&sb, copies[i]) == 0;
-        int r = 0;
-        if (good[0] != good[1]) {
-                r = bm_io_call(store->io, pwrite, fd, copies[good[1]], BM_SUPERBLOCK,
-                               good[0] ? BM_SUPERBLOCK : 0);
-                if (r == 0)
-                        r = bm_io_call(store->io, sync_data, fd);
-        }
-        (void)bm_io_call(store->io, close, fd);
-        return r;
-}
-
 /* Files that are no segments any more: a header that is damaged. Those of another store stay. */
 struct left_out {
         struct bm_store *store;
@@ -356,7 +332,7 @@ static int finish(struct bm_repair *rp)
         int r = 0;
         for (unsigned i = 0; i < d->n_drives && r == 0; i++) {
                 struct left_out l = {.store = rp->store, .drive = i};
-                r = mend_superblock(rp->store, d->drives[i].dir);
+                r = bm_superblock_mend(d->io, d->drives[i].dir);
                 if (r == 0)
                         r = bm_io_call(d->io, list, d->drives[i].segments, remove_left_out, &l);
         }

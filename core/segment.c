@@ -116,7 +116,13 @@ int bm_segment_make(const struct bm_io *io, int dir, const struct bm_segment_hea
         }
         r = fill_new(s, dir);
         if (r < 0) {
-                (void)bm_segment_unlink(s);
+                /* for good: else a power cut may bring it back beside the one that is made
+                 * instead, with the same number */
+                int gone = bm_segment_unlink(s);
+                if (gone == 0)
+                        gone = bm_io_call(io, sync_dir, dir);
+                if (gone < 0)
+                        r = -EIO;
                 bm_segment_free(s);
                 return r;
         }

@@ -386,6 +386,8 @@ int bm_create(const char *path, const struct bm_config *config)
         r = bm_open(path, &plain, &store);
         if (r == 0)
                 r = bm_close(store);
+        if (r == 0 && config->n_drives > 0)
+                r = bm_drives_created(io, path);
         if (r != 0)
                 bm_drives_destroy(io, paths, (unsigned)config->n_drives + 1, there);
         return r;

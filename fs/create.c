@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /*
@@ -28,15 +29,17 @@ static int lock_parent(const char *path)
         return fd;
 }
 
+/* What is there but cannot be looked at is told by bm_open. One without a byte is what a power cut
+ * leaves of a creation. */
 static bool is_there(const char *path)
 {
+        struct stat st;
         char *file;
         bool there;
 
         if (asprintf(&file, "%s/superblock", path) < 0)
                 return false;
-        /* what is there but cannot be looked at is told by bm_open */
-        there = !access(file, F_OK) || errno != ENOENT;
+        there = stat(file, &st) ? errno != ENOENT : !S_ISREG(st.st_mode) || st.st_size > 0;
         free(file);
         return there;
 }

@@ -287,6 +287,7 @@ static void dir_path(const char *const *paths, unsigned dir, char out[PATH_BYTES
         snprintf(out, PATH_BYTES, "%s%s", paths[dir / 2], dir % 2 ? "/segments" : "");
 }
 
+/* Of a directory nothing: what it holds are names of another. */
 static void load_file(struct disk *disk, const char *path)
 {
         struct stat st;
@@ -295,6 +296,8 @@ static void load_file(struct disk *disk, const char *path)
         int fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)
                 fail("open", path);
+        if (S_ISDIR(st.st_mode))
+                st.st_size = 0;
         hold(f, (uint64_t)st.st_size);
         f->size = f->held;
         if (f->held && pread(fd, f->bytes, f->held, 0) != (ssize_t)f->held)
@@ -314,7 +317,7 @@ void disk_load(struct disk *disk, const char *const *paths, unsigned n_drives)
                         fail("open", dir);
                 while ((entry = readdir(d))) {
                         struct event e = {.kind = EV_CREATE, .dir = i};
-                        if (entry->d_name[0] == '.' || strcmp(entry->d_name, "segments") == 0)
+                        if (entry->d_name[0] == '.')
                                 continue;
                         snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
                         memcpy(e.name, entry->d_name, strnlen(entry->d_name, sizeof(e.name) - 1));
@@ -347,12 +350,17 @@ void disk_store(const struct disk *disk, const char *const *paths)
         for (unsigned i = 0; i < 2 * disk->n_drives; i++) {
                 char dir[PATH_BYTES], path[2 * PATH_BYTES];
                 dir_path(paths, i, dir);
-                if (mkdir(dir, 0700) < 0)
+                if (i % 2 == DIR_TOP && mkdir(dir, 0700) < 0)
                         fail("mkdir", dir);
+                if (access(dir, F_OK) < 0) /* its own name is lost */
+                        continue;
                 for (size_t k = 0; k < disk->dirs[i].n_names; k++) {
                         const struct disk_name *n = &disk->dirs[i].names[k];
                         snprintf(path, sizeof(path), "%s/%s", dir, n->name);
-                        store_file(&disk->files[n->file], path);
+                        if (strcmp(n->name, "segments") != 0)
+                                store_file(&disk->files[n->file], path);
+                        else if (mkdir(path, 0700) < 0)
+                                fail("mkdir", path);
                 }
         }
 }

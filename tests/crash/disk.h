@@ -7,7 +7,8 @@
  *    last sync and the cut (so it has all, some or none of the writes), and
  *    the sector that was under the head may be torn;
  *  - the size stands at another such moment;
- *  - of a directory, names come and go in order up to some moment.
+ *  - of a directory, names come and go in order up to some moment. That of
+ *    the segments is a name among those of its drive, and an empty file here.
  *
  * A trace must outlive the disks it was played on.
  */

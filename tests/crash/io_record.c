@@ -88,6 +88,29 @@ static int record_open_dir(const struct bm_io *io, const char *path)
         return fd;
 }
 
+/* A new name that is noted. */
+static struct disk_name *make_name(const struct bm_io *io, unsigned dir, const char *name)
+{
+        struct record_io *r = of(io);
+        struct event e = {.kind = EV_CREATE, .file = r->n_files++, .dir = dir};
+        struct disk_name *n = add_name(r, dir, name, e.file);
+        memcpy(e.name, n->name, sizeof(e.name));
+        note(io, e);
+        return n;
+}
+
+static void drop_name(const struct bm_io *io, unsigned dir, const char *name)
+{
+        struct record_io *r = of(io);
+        struct disk_name *n = find_name(r, dir, name);
+        if (!n)
+                return;
+        struct event e = {.kind = EV_UNLINK, .file = n->file, .dir = dir};
+        memcpy(e.name, n->name, sizeof(e.name));
+        note(io, e);
+        *n = r->names[dir].names[--r->names[dir].n_names];
+}
+
 static int record_open_at(const struct bm_io *io, int dir, const char *name, int flags, mode_t mode)
 {
         struct record_io *r = of(io);
@@ -103,12 +126,8 @@ static int record_open_at(const struct bm_io *io, int dir, const char *name, int
                 return fd;
         }
         struct disk_name *n = find_name(r, d, name);
-        if (!n) {
-                struct event e = {.kind = EV_CREATE, .file = r->n_files++, .dir = d};
-                n = add_name(r, d, name, e.file);
-                memcpy(e.name, n->name, sizeof(e.name));
-                note(io, e);
-        }
+        if (!n)
+                n = make_name(io, d, name);
         enter_fd(r, fd, false, n->file);
         return fd;
 }
@@ -122,33 +141,36 @@ static int record_close(const struct bm_io *io, int fd)
 
 static int record_mkdir_at(const struct bm_io *io, int dir, const char *name, mode_t mode)
 {
+        const struct record_io *rec = of(io);
         int r = fails(io, true);
-        return r < 0 ? r : real(mkdir_at, dir, name, mode);
+        if (r == 0)
+                r = real(mkdir_at, dir, name, mode);
+        /* a drive itself is made in a directory that is nobody's */
+        if (r == 0 && rec->fds[dir].used)
+                make_name(io, rec->fds[dir].number, name);
+        return r;
 }
 
 static int record_unlink_at(const struct bm_io *io, int dir, const char *name)
 {
-        struct record_io *rec = of(io);
+        const struct record_io *rec = of(io);
         int r = fails(io, false);
         if (r == 0)
                 r = real(unlink_at, dir, name);
-        if (r < 0)
-                return r;
-        unsigned d = rec->fds[dir].number;
-        struct disk_name *n = find_name(rec, d, name);
-        if (n) {
-                struct event e = {.kind = EV_UNLINK, .file = n->file, .dir = d};
-                memcpy(e.name, n->name, sizeof(e.name));
-                note(io, e);
-                *n = rec->names[d].names[--rec->names[d].n_names];
-        }
-        return 0;
+        if (r == 0)
+                drop_name(io, rec->fds[dir].number, name);
+        return r;
 }
 
 static int record_rmdir_at(const struct bm_io *io, int dir, const char *name)
 {
+        const struct record_io *rec = of(io);
         int r = fails(io, false);
-        return r < 0 ? r : real(rmdir_at, dir, name);
+        if (r == 0)
+                r = real(rmdir_at, dir, name);
+        if (r == 0 && rec->fds[dir].used)
+                drop_name(io, rec->fds[dir].number, name);
+        return r;
 }
 
 static int record_list(const struct bm_io *io, int dir, int (*fn)(void *ctx, const char *name),
@@ -254,7 +276,7 @@ static int record_sync_dir(const struct bm_io *io, int dir)
         struct event e = {
                 .kind = EV_SYNC_DIR, .dir = of(io)->fds[dir].number, .since = trace_serial()};
         take_time(dir);
-        if (r == 0)
+        if (r == 0 && of(io)->fds[dir].used)
                 note(io, e);
         return r;
 }

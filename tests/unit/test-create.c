@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Making a store: all of it or nothing, whichever file operation fails. */
+#include <sys/file.h>
+
 #include "store-fixture.h"
 
 /* The n-th call that changes a file fails. */
@@ -167,12 +169,74 @@ static void what_is_not_empty_is_left_alone(void **state)
         assert_int_equal(access(file, F_OK), 0);
 }
 
+/* The file of that name alone, in the place for a store: whether it is still there, as it was. */
+static void assert_stays(struct places *p, const char *name, const char *text)
+{
+        char file[128], found[32] = "";
+        make_way(p, 0);
+        snprintf(file, sizeof(file), "%s/%s", p->path, name);
+        int fd = open(file, O_CREAT | O_RDWR, 0600);
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+        assert_int_equal(bm_create(p->path, &p->config), BM_E_NOT_EMPTY_DIR);
+        assert_int_equal(n_entries(p->path), 1);
+        assert_int_equal(n_entries(p->drive), 0);
+        assert_int_equal(pread(fd, found, sizeof(found), 0), strlen(text));
+        assert_string_equal(found, text);
+        close(fd);
+}
+
+static void files_of_others_with_names_of_ours_stay(void **state)
+{
+        struct places *p = *state;
+        counted.fail_at = 0;
+        assert_stays(p, "lock", "a lock of somebody's");
+        assert_stays(p, "reserve", "of somebody's");
+        assert_stays(p, "manifest", "of cargo");
+        assert_stays(p, "drives", "");
+        assert_stays(p, "segments", "no directory");
+}
+
+static void the_drive_of_another_store_is_refused(void **state)
+{
+        struct places *p = *state;
+        char other[80];
+        struct bm_store *store;
+        counted.fail_at = 0;
+        assert_int_equal(bm_create(p->path, &p->config), 0);
+        snprintf(other, sizeof(other), "%s/other", p->dir);
+        assert_int_equal(bm_create(other, &p->config), BM_E_NOT_EMPTY_DIR);
+        assert_int_equal(n_entries(other), -1);
+        assert_int_equal(bm_open(p->path, &p->config, &store), 0);
+        assert_int_equal(bm_close(store), 0);
+}
+
+static void whoever_makes_it_is_alone(void **state)
+{
+        struct places *p = *state;
+        char file[128];
+        counted.fail_at = 0;
+        make_way(p, 0);
+        snprintf(file, sizeof(file), "%s/lock", p->path);
+        int fd = open(file, O_CREAT | O_RDWR, 0600);
+        assert_int_equal(flock(fd, LOCK_EX), 0);
+        assert_int_equal(bm_create(p->path, &p->config), BM_E_IN_USE);
+        assert_int_equal(n_entries(p->path), 1);
+        close(fd);
+        assert_int_equal(bm_create(p->path, &p->config), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(a_failed_creation_leaves_nothing, setup, teardown),
                 cmocka_unit_test_setup_teardown(directories_that_were_there_stay, setup, teardown),
                 cmocka_unit_test_setup_teardown(what_is_not_empty_is_left_alone, setup, teardown),
+                cmocka_unit_test_setup_teardown(files_of_others_with_names_of_ours_stay, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(the_drive_of_another_store_is_refused, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(whoever_makes_it_is_alone, setup, teardown),
         };
         return cmocka_run_group_tests_name("create", tests, NULL, NULL);
 }
