@@ -239,9 +239,11 @@ struct highest {
         uint64_t log, cold;
 };
 
-static int find_highest(void *ctx, struct bm_segment *s)
+static int note_old(void *ctx, struct bm_segment *s)
 {
         struct highest *h = ctx;
+        /* all that lives in it is copied; its file is closed by now */
+        atomic_store(&s->synced, atomic_load(&s->used));
         if (s->header.kind == BM_SEGMENT_LOG && s->header.number > h->log)
                 h->log = s->header.number;
         if (s->header.kind == BM_SEGMENT_COLD && s->header.number > h->cold)
@@ -260,12 +262,23 @@ static int forget_old(void *ctx, struct bm_segment *s)
         return 0;
 }
 
+/* The file is lost. Its name must last longer than those of the old files. */
+static int make_manifest(struct bm_store *store)
+{
+        const int dir = store->drives.drives[0].dir;
+        store->manifests.fd = bm_io_call(store->io, open_at, dir, BM_FILE_MANIFEST,
+                                         O_RDWR | O_CREAT, 0600);
+        if (store->manifests.fd < 0)
+                return store->manifests.fd;
+        return bm_io_call(store->io, sync_dir, dir);
+}
+
 /* Whatever is in force from here on is written far behind all that was. */
 static int begin_writing(struct bm_repair *rp, struct highest *h)
 {
         struct bm_store *store = rp->store;
         struct bm_segment *segment;
-        bm_drives_each(&store->drives, find_highest, h);
+        bm_drives_each(&store->drives, note_old, h);
         store->read_only = false;
         store->log.epoch += BM_SALVAGE_EPOCHS;
         if (store->next_cold <= h->cold)
@@ -273,12 +286,7 @@ static int begin_writing(struct bm_repair *rp, struct highest *h)
         const uint64_t number = h->log + LOG_GAP;
         if (bm_pos_number(bm_pos(number, 0)) != number)
                 return -EOVERFLOW;
-        int r = 0;
-        if (store->manifests.fd < 0) /* the file is lost */
-                store->manifests.fd = bm_io_call(store->io, open_at, store->drives.drives[0].dir,
-                                                 BM_FILE_MANIFEST, O_RDWR | O_CREAT, 0600);
-        if (store->manifests.fd < 0)
-                r = store->manifests.fd;
+        int r = store->manifests.fd < 0 ? make_manifest(store) : 0;
         if (r == 0)
                 r = bm_start_log(store, number, 0, &segment);
         if (r == 0)
@@ -344,7 +352,7 @@ static int is_refused(const char *path, const struct bm_config *looking, bool *r
 {
         struct bm_store *store;
         int r = bm_open(path, looking, &store);
-        *refused = r == BM_E_DAMAGED || (r == 0 && store->damage[0]);
+        *refused = r == BM_E_DAMAGED || r == -EIO || (r == 0 && store->damage[0]);
         if (r == 0)
                 return bm_close(store);
         return *refused ? 0 : r;

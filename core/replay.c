@@ -168,6 +168,16 @@ static int includes(const struct bm_target *target, uint64_t position, bool *the
         return r;
 }
 
+/* A checksum says so, or the medium. Who only reads goes on: keys there are EIO. */
+static int unreadable(struct bm_store *store)
+{
+        bm_problem_set("a part of the index, or a record that it leads to, cannot be read");
+        if (!store->read_only)
+                return BM_E_DAMAGED;
+        bm_store_note_damage(store);
+        return 0;
+}
+
 static int replay_record(struct reader *rd, const struct bm_record *r,
                          const struct bm_location *where)
 {
@@ -200,7 +210,7 @@ static int replay_record(struct reader *rd, const struct bm_record *r,
                 result = bm_replay_apply(store, &target, &found, r, where);
 out:
         bm_maps_put(&store->maps, map);
-        return result == -EINVAL ? BM_E_DAMAGED : result;
+        return result == -EIO ? unreadable(store) : result == -EINVAL ? BM_E_DAMAGED : result;
 }
 
 static int replay_frame(struct reader *rd, bool apply)
@@ -474,7 +484,9 @@ static int count_bucket(void *ctx, struct bm_map *map, size_t i)
                 struct bm_known_slot *slots;
                 size_t n;
                 int r = bm_index_collect(&map->buckets[i].index, hash, &slots, &n, &last);
-                if (r < 0)
+                if (r == -EIO)
+                        r = unreadable(map->store);
+                if (r != 0)
                         return r;
                 for (size_t k = 0; k < n; k++)
                         count_slot(map->store, &slots[k].slot);

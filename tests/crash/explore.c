@@ -6,7 +6,6 @@
 
 #include "bucketmap.h"
 #include "format.h"
-#include "io_record.h"
 #include "same_luck.h"
 #include "scene.h"
 #include "superblock.h"
@@ -190,29 +189,6 @@ static void explore(struct explorer *x, struct scene *s, unsigned n_cuts, uint64
         free(cuts);
 }
 
-/* A new store. */
-static bool create(struct explorer *x, struct disk *disk, uint64_t *rng, enum sort_of_work sort)
-{
-        struct record_io io;
-        unsigned n_drives = 1 + (unsigned)rnd_below(rng, 2);
-        record_init(&io, NULL, x->paths, n_drives, NULL);
-        struct bm_config config = BM_CONFIG_INIT;
-        config.io = &io.io;
-        config.drives = x->paths + 1;
-        config.n_drives = n_drives - 1;
-        config.n_buckets = 1u << rnd_below(rng, 3);
-        config.max_search = sort == WORK_MANY ? 4u << rnd_below(rng, 3) : 0;
-        int r = bm_create(x->paths[0], &config);
-        if (r == 0)
-                disk_load(disk, x->paths, n_drives);
-        else
-                snprintf(x->problem, sizeof(x->problem), "creating: %s: %s", bm_strerror(r),
-                         bm_last_problem());
-        record_deinit(&io);
-        remove_store(x->paths, n_drives);
-        return r == 0;
-}
-
 void explore_round(struct explorer *x, unsigned n_ops, unsigned n_cuts)
 {
         uint64_t rng = mix64(x->seed);
@@ -222,7 +198,7 @@ void explore_round(struct explorer *x, unsigned n_ops, unsigned n_cuts)
         x->trail[0] = x->state[0] = 0;
         same_luck(x->seed);
         struct plan plan = choose_plan(&rng, n_ops);
-        if (!create(x, &visible, &rng, plan.sort)) {
+        if (!scene_create(x, &visible, &rng, plan.sort)) {
                 explorer_report(x);
                 return;
         }

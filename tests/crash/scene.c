@@ -23,6 +23,28 @@ void scene_deinit(struct scene *s)
         history_deinit(&s->history);
 }
 
+bool scene_create(struct explorer *x, struct disk *disk, uint64_t *rng, enum sort_of_work sort)
+{
+        struct record_io io;
+        unsigned n_drives = 1 + (unsigned)rnd_below(rng, 2);
+        record_init(&io, NULL, x->paths, n_drives, NULL);
+        struct bm_config config = BM_CONFIG_INIT;
+        config.io = &io.io;
+        config.drives = x->paths + 1;
+        config.n_drives = n_drives - 1;
+        config.n_buckets = 1u << rnd_below(rng, 3);
+        config.max_search = sort == WORK_MANY ? 4u << rnd_below(rng, 3) : 0;
+        int r = bm_create(x->paths[0], &config);
+        if (r == 0)
+                disk_load(disk, x->paths, n_drives);
+        else
+                snprintf(x->problem, sizeof(x->problem), "creating: %s: %s", bm_strerror(r),
+                         bm_last_problem());
+        record_deinit(&io);
+        remove_store(x->paths, n_drives);
+        return r == 0;
+}
+
 static void on_log(void *ctx, enum bm_log_level level, const char *message)
 {
         printf("# log: %s\n", message);

@@ -38,6 +38,8 @@ struct past {
         uint64_t clock_ns;
 };
 
+/* A new store for such work, on one drive or two. False: x->problem. */
+bool scene_create(struct explorer *x, struct disk *disk, uint64_t *rng, enum sort_of_work sort);
 /* All of the scene but its disk, which the caller sets. False: x->problem. */
 bool scene_play(struct explorer *x, struct scene *scene, const struct past *past,
                 const struct plan *plan);

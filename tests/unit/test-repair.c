@@ -339,6 +339,81 @@ static void without_manifests_and_with_damage(void **state)
         free(bytes);
 }
 
+/* Flips a bit in each block of the index of a store that is not open. */
+static unsigned damage_index(struct fixture *f)
+{
+        static const uint8_t kind = BM_SEGMENT_INDEX;
+        unsigned n = 0;
+        char path[700], dir[400];
+        snprintf(dir, sizeof(dir), "%s/segments", f->path);
+        DIR *d = opendir(dir);
+        assert_non_null(d);
+        for (struct dirent *e = readdir(d); e; e = readdir(d)) {
+                uint8_t found = 0, byte = 0;
+                snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+                int fd = open(path, O_RDWR);
+                if (fd >= 0 && pread(fd, &found, 1, 24) == 1 && found == kind) {
+                        /* behind the header comes the first block, of 64 bytes and its lines */
+                        assert_int_equal(pread(fd, &byte, 1, BM_SEGMENT_HEADER + 100), 1);
+                        byte ^= 1;
+                        assert_int_equal(pwrite(fd, &byte, 1, BM_SEGMENT_HEADER + 100), 1);
+                        n++;
+                }
+                close(fd);
+        }
+        closedir(d);
+        return n;
+}
+
+static void a_part_of_the_index_is_made_anew(void **state)
+{
+        struct fixture *f = *state;
+        struct said said;
+        struct bm_store *store;
+        struct bm_view view;
+        fill(f);
+        assert_int_equal(bm_checkpoint(f->store), 0);
+        put_text(f, "later", "in the log alone");
+        fixture_kill(f);
+        assert_true(damage_index(f) > 0);
+        assert_int_equal(bm_open(f->path, &f->config, &store), BM_E_DAMAGED);
+        assert_non_null(strstr(bm_last_problem(), "the index"));
+        f->config.read_only = true;
+        fixture_open(f);
+        const int r = bm_read_value(f->root, "later", 5, &view);
+        assert_true(r == 0 || r == -EIO);
+        bm_view_release(&view);
+        fixture_close(f);
+        f->config.read_only = false;
+        assert_int_equal(repair(f, &said, false), BM_E_DAMAGED);
+        assert_false(says(&said, "lost"));
+        fixture_open(f);
+        assert_filled(f, KEYS);
+        assert_text(f, "later", "in the log alone");
+        assert_sound(f);
+}
+
+/* Compaction has been there, and no manifest leads to what it wrote. */
+static void copies_are_found_without_manifests(void **state)
+{
+        struct fixture *f = *state;
+        struct said said;
+        uint8_t *bytes = make_large();
+        fill(f);
+        for (unsigned round = 0; round < 8; round++)
+                put(f, "large", bytes, LARGE);
+        assert_int_equal(bm_compact(f->store), 0);
+        assert_true(f->store->next_cold > 1);
+        fixture_close(f);
+        fixture_damage(f, "manifest", 100);
+        fixture_damage(f, "manifest", 4096 + 100);
+        assert_int_equal(repair(f, &said, false), BM_E_DAMAGED);
+        fixture_open(f);
+        assert_filled(f, KEYS);
+        assert_sound(f);
+        free(bytes);
+}
+
 static void a_superblock_copy_is_mended(void **state)
 {
         struct fixture *f = *state;
@@ -507,6 +582,8 @@ int main(void)
                 test_in_store(a_lost_name_is_taken_off_the_number),
                 test_in_store(a_hole_in_the_log_is_bridged),
                 test_in_store(without_manifests_and_with_damage),
+                test_in_store(a_part_of_the_index_is_made_anew),
+                test_in_store(copies_are_found_without_manifests),
                 test_in_store(a_superblock_copy_is_mended),
                 test_in_store(an_open_store_is_refused),
                 test_in_store(killed_at_any_call_it_leaves_one_store_or_the_other),
