@@ -82,16 +82,29 @@ static void finish_manifest(struct bm_store *store, struct bm_manifest *m)
         m->value_bytes = bm_sum(store, BM_SUM_VALUE_BYTES);
 }
 
+static int sync_data(struct bm_store *store)
+{
+        int r = bm_syncer_sync_wholly(&store->syncer);
+        return r == 0 ? sync_cold(store) : r;
+}
+
 /* Everything that the manifest names is made durable before it. */
 static int sync_all(struct bm_writer *w)
 {
-        struct bm_store *store = w->store;
-        int r = bm_syncer_sync_wholly(&store->syncer);
-        if (r == 0)
-                r = sync_cold(store);
-        if (r == 0)
-                r = sync_file(store, w->file->fd);
-        return r;
+        int r = sync_data(w->store);
+        return r == 0 ? sync_file(w->store, w->file->fd) : r;
+}
+
+/*
+ * Where the log was when all copies that compaction had made were durable: for a rebuild, which
+ * has no manifest, must tell a lost copy from one that never was whole. The checkpoint before has
+ * seen to it, and emptied segments are freed when there have been two. One that frees them at once
+ * (FREES) sees to it itself.
+ */
+static int copies_durable(struct bm_store *store, bool frees, uint64_t *durable)
+{
+        *durable = frees ? bm_log_tail(&store->log) : store->manifests.newest.covered;
+        return frees ? sync_data(store) : 0;
 }
 
 static int rewrite_manifest(struct bm_store *store, bool clean)
@@ -151,7 +164,9 @@ static int write_locked(struct bm_store *store, bool clean, bool alone)
         uint64_t records = atomic_load(&store->log.n_records);
         fill_manifest(store, &w.manifest);
         bm_checkpoint_exclude_data(&w);
-        int r = bm_checkpoint_make_file(&w);
+        int r = copies_durable(store, clean || alone, &w.durable);
+        if (r == 0)
+                r = bm_checkpoint_make_file(&w);
         if (r == 0) {
                 r = make(&w, clean);
                 if (r < 0)

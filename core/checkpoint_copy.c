@@ -186,11 +186,10 @@ static int make_file(void *ctx, uint64_t size)
 {
         struct bm_writer *w = ctx;
         struct bm_store *store = w->store;
-        uint64_t durable = atomic_load(&store->syncer.durable);
         /* what the reserve gives up is room on its own drive */
         return (w->alone ? bm_drives_make_first : bm_drives_make)(
                 &store->drives, BM_SEGMENT_INDEX, BM_SEGMENT_HEADER, w->manifest.generation,
-                store->log.epoch, durable, &w->file);
+                store->log.epoch, w->durable, &w->file);
 }
 
 int bm_checkpoint_make_file(struct bm_writer *w)

@@ -11,6 +11,7 @@ struct bm_writer {
         struct bm_store *store;
         struct bm_segment *file;     /* index segment that takes the changed blocks and tables */
         uint64_t at;                 /* bytes of it in use */
+        uint64_t durable;            /* for its header: what was copied before is synced */
         bool alone;                  /* may draw on the reserve */
         uint32_t rewrite;            /* index file whose blocks are all written anew, too */
         uint64_t index_bytes;        /* of all blocks, changed or not */

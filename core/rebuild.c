@@ -47,7 +47,7 @@ static int walk_segment(struct rebuild *rb, struct bm_segment *s, record_fn fn)
         for (uint64_t at = BM_SEGMENT_HEADER; at < used;) {
                 struct bm_record r;
                 if (bm_segment_record(s, at, &r) != 0) {
-                        if (!rb->store->salvage)
+                        if (!rb->store->read_only)
                                 return BM_E_DAMAGED;
                         at = bm_salvage_next(s, at, used);
                         continue;
@@ -268,8 +268,14 @@ static void cut_cold(struct rebuild *rb, struct bm_segment *s)
 {
         uint64_t used = atomic_load(&s->used), at = BM_SEGMENT_HEADER;
         struct bm_record r;
-        while (at < used && bm_segment_record(s, at, &r) == 0 && was_logged(rb, r.version))
-                at += r.length;
+        while (at < used) {
+                if (bm_segment_record(s, at, &r) != 0)
+                        at = bm_salvage_next(s, at, used);
+                else if (was_logged(rb, r.version))
+                        at += r.length;
+                else
+                        break;
+        }
         atomic_store(&s->used, at);
 }
 
@@ -368,8 +374,12 @@ static int collect(struct rebuild *rb)
         rb->n = kept;
         if (r == 0 && kept > 0)
                 qsort(rb->list, kept, sizeof(struct bm_segment *), compare_segments);
-        for (size_t i = 0; i < kept && r == 0; i++)
+        const uint64_t durable = bm_rebuild_durable_copies(rb->store);
+        for (size_t i = 0; i < kept && r == 0; i++) {
                 r = measure(rb->list[i], &sealed[i], &rb->ends[i]);
+                if (r == 0 && rb->list[i]->header.kind == BM_SEGMENT_COLD)
+                        r = bm_rebuild_measure_cold(rb->store, rb->list[i], durable);
+        }
         if (r == 0)
                 r = find_end(rb, sealed);
         for (size_t i = 0; i < rb->n && r == 0; i++) {

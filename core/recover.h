@@ -24,6 +24,7 @@ struct bm_target;
 int bm_recover(struct bm_store *store);
 
 /* What a replay found (replay.c). */
+struct bm_segment;
 struct bm_replay {
         uint64_t end;     /* X: start of the first incomplete or invalid frame */
         uint64_t durable; /* D: the highest position known to be durable */
@@ -38,6 +39,12 @@ int bm_replay(struct bm_store *store, uint64_t from, struct bm_replay *replay);
 /* Makes the index from all segments, without a manifest (rebuild.c). BM_E_DAMAGED, with the problem
  * set, where the log has a hole. */
 int bm_rebuild(struct bm_store *store, struct bm_replay *replay);
+
+/* rebuild_cold.c: copies of a version below it were durable, */
+uint64_t bm_rebuild_durable_copies(struct bm_store *store);
+/* so that where S is not whole behind its used bytes, this may be damage: BM_E_DAMAGED, with the
+ * problem set. Who only reads goes past it, and the used bytes grow. */
+int bm_rebuild_measure_cold(struct bm_store *store, struct bm_segment *s, uint64_t durable);
 
 /* Raises replay->durable to the highest position, from replay->end on, that a
  * record or header claims to be durable. */

@@ -266,8 +266,8 @@ static int forget_old(void *ctx, struct bm_segment *s)
 static int make_manifest(struct bm_store *store)
 {
         const int dir = store->drives.drives[0].dir;
-        store->manifests.fd = bm_io_call(store->io, open_at, dir, BM_FILE_MANIFEST,
-                                         O_RDWR | O_CREAT, 0600);
+        store->manifests.fd =
+                bm_io_call(store->io, open_at, dir, BM_FILE_MANIFEST, O_RDWR | O_CREAT, 0600);
         if (store->manifests.fd < 0)
                 return store->manifests.fd;
         return bm_io_call(store->io, sync_dir, dir);

@@ -394,10 +394,8 @@ static void a_part_of_the_index_is_made_anew(void **state)
 }
 
 /* Compaction has been there, and no manifest leads to what it wrote. */
-static void copies_are_found_without_manifests(void **state)
+static void leave_copies_alone(struct fixture *f)
 {
-        struct fixture *f = *state;
-        struct said said;
         uint8_t *bytes = make_large();
         fill(f);
         for (unsigned round = 0; round < 8; round++)
@@ -407,11 +405,55 @@ static void copies_are_found_without_manifests(void **state)
         fixture_close(f);
         fixture_damage(f, "manifest", 100);
         fixture_damage(f, "manifest", 4096 + 100);
+        free(bytes);
+}
+
+static void copies_are_found_without_manifests(void **state)
+{
+        struct fixture *f = *state;
+        struct said said;
+        leave_copies_alone(f);
         assert_int_equal(repair(f, &said, false), BM_E_DAMAGED);
         fixture_open(f);
         assert_filled(f, KEYS);
         assert_sound(f);
-        free(bytes);
+}
+
+static void a_damaged_copy_ends_nothing(struct fixture *f, unsigned key)
+{
+        char value[64], lost[64];
+        struct said said;
+        struct bm_store *store;
+        struct bm_view view;
+        leave_copies_alone(f);
+        snprintf(value, sizeof(value), "the value of %u", key);
+        snprintf(lost, sizeof(lost), "key%u: lost", key);
+        assert_int_equal(damage(f, value, strlen(value)), 1);
+        assert_int_equal(bm_open(f->path, &f->config, &store), BM_E_DAMAGED);
+        assert_non_null(strstr(bm_last_problem(), "is damaged at byte"));
+        f->config.read_only = true;
+        fixture_open(f);
+        assert_text(f, "key1", "the value of 1");
+        assert_text(f, "key150", "the value of 150");
+        snprintf(value, sizeof(value), "key%u", key);
+        assert_int_equal(bm_read_value(f->root, value, strlen(value), &view), BM_E_NOT_FOUND);
+        fixture_close(f);
+        f->config.read_only = false;
+        assert_int_equal(repair(f, &said, false), BM_E_DAMAGED);
+        assert_true(says(&said, lost));
+        fixture_open(f);
+        assert_filled(f, key);
+        assert_sound(f);
+}
+
+static void a_damaged_copy_without_manifests(void **state)
+{
+        a_damaged_copy_ends_nothing(*state, 77);
+}
+
+static void the_last_copy_damaged_without_manifests(void **state)
+{
+        a_damaged_copy_ends_nothing(*state, KEYS - 1);
 }
 
 static void a_superblock_copy_is_mended(void **state)
@@ -584,6 +626,8 @@ int main(void)
                 test_in_store(without_manifests_and_with_damage),
                 test_in_store(a_part_of_the_index_is_made_anew),
                 test_in_store(copies_are_found_without_manifests),
+                test_in_store(a_damaged_copy_without_manifests),
+                test_in_store(the_last_copy_damaged_without_manifests),
                 test_in_store(a_superblock_copy_is_mended),
                 test_in_store(an_open_store_is_refused),
                 test_in_store(killed_at_any_call_it_leaves_one_store_or_the_other),

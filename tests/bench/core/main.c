@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <jansson.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "runner.h"
@@ -33,8 +35,8 @@ static const struct argp_option option_list[] = {
         {"threads", 't', "1|2", 0, "threads that work at the same time (default 1)", 0},
         {"sync", 's', "none|1000|each", 0, "writes made durable: never, by the thousand, each", 0},
         {"insert-only", 'i', NULL, 0, "only the phase insert", 0},
-        {"reopen", 'r', NULL, 0, "only insert, then open: after a close, after a kill", 0},
         {"plotted", 'l', NULL, 0, "latencies of insert over its course, too", 0},
+        {"reopen", 'r', NULL, 0, "only insert, then open: after a close, a kill, a power cut", 0},
         {"peers", 'p', "NAME,...", 0, "only these stores", 0},
         {"dir", 'd', "DIR", 0, "where the stores are made (default $TMPDIR or /var/tmp)", 0},
         {"json", 'j', "FILE", 0, "write the figures there", 0},
@@ -269,34 +271,64 @@ static double opened_ms(struct runner *r, const char *when, json_t *o)
         return (double)space.ns / 1e6;
 }
 
+/* What power-cut, which stands beside this program, does to a store that nobody has open. */
+static int cut_power(const char *dir)
+{
+        char program[4096] = "", *argv[] = {program, (char *)(uintptr_t)dir, NULL};
+        ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - sizeof("power-cut"));
+        int status;
+        pid_t pid;
+
+        if (n < 0)
+                return -errno;
+        program[n] = 0;
+        strcpy(strrchr(program, '/') + 1, "power-cut");
+        int error = posix_spawn(&pid, program, NULL, NULL, argv, environ);
+        if (error)
+                return -error;
+        return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : -EIO;
+}
+
+/* Overwrites all once more before the kill, so that there is something to recover. */
+static double opened_after_accident(struct bench *b, struct runner *r, bool power_cut, json_t *o)
+{
+        static struct result result;
+        const struct slice all = {PHASE_INSERT, 0, b->options.load.n_keys};
+
+        if (runner_slice(r, &all, &result) != 0 || runner_kill(r, &b->options.load) != 0)
+                fail(r, "overwriting");
+        if (power_cut && cut_power(r->dir) != 0)
+                fail(r, "cutting the power");
+        return opened_ms(r, power_cut ? "cut" : "killed", o);
+}
+
 /*
- * Overwrites all once more before the kill, so that there is something to
- * recover; ours must have it all. Not so many peers promise that.
+ * Ours must have all keys after a kill, and after a power cut too, for what is overwritten had been
+ * durable. Not so many peers promise that.
  */
 static void run_reopen(struct bench *b)
 {
         static struct result result;
-        uint64_t n = b->options.load.n_keys;
+        const struct slice all = {PHASE_HIT, 0, b->options.load.n_keys};
         struct space space;
 
         for (unsigned i = 0; i < b->n; i++) {
                 struct runner *r = &b->runners[i];
                 json_t *o = object_in(object_in(b->report, "reopen"), r->peer->name);
-                double clean, killed;
+                double clean, accident[2];
 
                 if (runner_close(r, false, &space) != 0)
                         fail(r, "closing");
                 clean = opened_ms(r, "clean", o);
-                if (runner_slice(r, &(struct slice){PHASE_INSERT, 0, n}, &result) != 0 ||
-                    runner_kill(r, &b->options.load) != 0)
-                        fail(r, "overwriting");
-                killed = opened_ms(r, "killed", o);
-                if (r->peer == &peer_bucketmap &&
-                    runner_slice(r, &(struct slice){PHASE_HIT, 0, n}, &result) != 0)
-                        fail(r, "reading after the kill");
+                for (unsigned cut = 0; cut < 2; cut++) {
+                        accident[cut] = opened_after_accident(b, r, cut, o);
+                        if (r->peer == &peer_bucketmap && runner_slice(r, &all, &result) != 0)
+                                fail(r, "reading after the accident");
+                }
                 fprintf(stderr,
-                        "%-16s %-13s opened in %.1f ms after a close, %.1f ms after a kill\n",
-                        "reopen", r->peer->name, clean, killed);
+                        "%-16s %-13s opened in %.1f ms after a close, %.1f after a kill, %.1f "
+                        "after a power cut\n",
+                        "reopen", r->peer->name, clean, accident[0], accident[1]);
         }
 }
 
