@@ -63,23 +63,20 @@ static uint64_t skip_whole(const struct bm_segment *s, uint64_t at)
 
 int bm_rebuild_measure_cold(struct bm_store *store, struct bm_segment *s, uint64_t durable)
 {
-        uint64_t at = atomic_load(&s->used);
-        bool told = false;
-        while (!is_end(s, at)) {
-                const uint64_t next = bm_salvage_next(s, at, s->size);
-                const bool damage = is_damage(s, at, next, durable);
-                if (damage && !told) {
+        uint64_t at = atomic_load(&s->used), next = at;
+        for (bool told = false; at < s->size && !is_end(s, at); told = true) {
+                next = bm_salvage_next(s, at, s->size);
+                if (!is_damage(s, at, next, durable))
+                        break;
+                if (!told)
                         bm_problem_set("segment %08" PRIx32 " is damaged at byte %" PRIu64,
                                        s->header.file_id, at);
-                        told = true;
-                        if (!store->read_only)
-                                return BM_E_DAMAGED;
+                if (!store->read_only)
+                        return BM_E_DAMAGED;
+                if (!told)
                         bm_store_note_damage(store);
-                }
-                if (!store->read_only) /* of what follows nothing is needed */
-                        break;
                 if (store->salvage) {
-                        store->salvage->data_damaged |= damage;
+                        store->salvage->data_damaged = true;
                         int r = bm_salvage_note(store, s, at);
                         if (r < 0)
                                 return r;

@@ -188,7 +188,7 @@ static uint64_t read_sound(const struct bm_config *config)
         r = model_load(&model, store, why);
         if (r != 0)
                 fail(why, r);
-        if (explorer_watches(&x))
+        if (explorer_watches(&x) || getenv("BM_SHOW"))
                 model_show(&model);
         const uint64_t hash = hash_of(&model);
         model_clear(&model);

@@ -87,3 +87,16 @@ figures_alike() {
                 run_cmd grep -qwF -- "$package" "$BATS_TEST_DIRNAME/../../README.md"
         done
 }
+
+@test "each accident of the table is linked to the tests that prove it" {
+        local readme=$BATS_TEST_DIRNAME/../../README.md line links link rows=0
+        while IFS= read -r line; do
+                rows=$((rows + 1))
+                links=$(grep -oE '\]\(tests/(fs|crash)/[^)]*\)' <<<"$line")
+                for link in $links; do
+                        link=${link#](}
+                        run_cmd test -f "${readme%/*}/${link%)}"
+                done
+        done < <(sed -n '/^| accident/,/^$/p' "$readme" | tail -n +3 | grep '^|')
+        [ "$rows" -ge 7 ]
+}
