@@ -450,23 +450,25 @@ BM_EXPORT BM_CHECKED int bm_seek_data(const struct bm_ref *ref, uint64_t offset,
 BM_EXPORT BM_CHECKED int bm_seek_hole(const struct bm_ref *ref, uint64_t offset, uint64_t *found);
 
 /*
- * Makes LEN bytes from OFFSET zeros, up to the end of the value, and gives the
- * space of whole chunks back; the size stays. FN as in bm_write_at. Up to 128
- * MiB it goes in steps of 2 MiB, of which a crash may leave the first ones;
- * more is one step. Errors: as bm_write_at.
+ * Makes LEN bytes from OFFSET zeros, and gives the space of whole chunks back,
+ * what was allocated beyond the value's end included; the size stays. FN as in bm_write_at. Up to
+ * 128 MiB it goes in steps of 2 MiB, of which a crash may leave the first ones; more is one step.
+ * Errors: as bm_write_at.
  */
 BM_EXPORT BM_CHECKED int bm_punch(const struct bm_ref *ref, uint64_t offset, uint64_t len,
                                   bm_meta_fn fn, void *ctx);
 
 enum {
         BM_ALLOCATE_ZERO = 1,     /* what is there becomes zeros, too */
-        BM_ALLOCATE_KEEP_SIZE = 2 /* up to the end of the value, not beyond */
+        BM_ALLOCATE_KEEP_SIZE = 2 /* the value does not grow: what is beyond its end waits there */
 };
 
 /*
  * Takes the space of LEN bytes from OFFSET: what is not there is written, as
  * zeros; the value grows if needed. That is no promise for later: a write there
- * needs room in the log before it frees what it replaces. Goes chunk by chunk
+ * needs room in the log before it frees what it replaces. What waits beyond the
+ * end becomes part of the value when it grows, and is given back by bm_punch
+ * and by bm_truncate to the value's size or less. Goes chunk by chunk
  * as bm_write_at does; *DONE says how far it came, also after an error.
  * Errors: as bm_write_at, -EINVAL (unknown flag).
  */

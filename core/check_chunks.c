@@ -13,6 +13,7 @@
 #include "base/intmath.h"
 #include "check_private.h"
 #include "hash.h"
+#include "large.h"
 #include "store.h"
 
 enum {
@@ -125,7 +126,7 @@ static int name_chunks(struct bm_check_walk *w, const struct bm_record *record,
                                        .key_len = record->key_len};
         struct bm_map *chunks = c->store->chunks;
         uint64_t mask = ~(UINT64_MAX >> (chunks->buckets_log2 + BM_TAG_BITS));
-        uint64_t n = bm_div_up(head->size, BM_CHUNK);
+        uint64_t n = bm_head_chunks(head);
         int r = 0;
         if (w->map->id == BM_MAP_INODES)
                 bm_check_name_of(c, record->key, record->key_len, &where);
@@ -139,9 +140,12 @@ static int name_chunks(struct bm_check_walk *w, const struct bm_record *record,
                 struct bm_check_chunk *found =
                         bsearch(&wanted, c->chunks, c->n_chunks, sizeof(wanted), compare_hash);
                 if (found && !found->named) {
+                        uint64_t from = i << BM_CHUNK_LOG2, to = from + BM_CHUNK;
                         found->named = true;
-                        report_chunk(c, found, &where, i << BM_CHUNK_LOG2,
-                                     bm_min_u64(head->size, (i + 1) << BM_CHUNK_LOG2));
+                        /* or it is one that was allocated beyond the end */
+                        if (from < head->size)
+                                to = bm_min_u64(to, head->size);
+                        report_chunk(c, found, &where, from, to);
                 }
                 if (i % CHUNKS_A_STEP == CHUNKS_A_STEP - 1)
                         r = bm_check_advance(c, 0);

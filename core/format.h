@@ -174,12 +174,14 @@ struct bm_head {
         uint64_t allocated;  /* bytes of chunks, an upper bound */
         uint32_t generation; /* that new chunks get */
         uint8_t chunk_log2, n_cuts;
+        uint8_t reach_log2; /* no chunk has that number; 0: none is beyond the end */
         struct bm_cut cuts[BM_CUTS_MAX];
 };
 enum {
         BM_HEAD_FIXED = 32,
         BM_CUT_SIZE = 24,
-        BM_HEAD_BYTES_MAX = BM_HEAD_FIXED + BM_CUTS_MAX * BM_CUT_SIZE
+        BM_HEAD_BYTES_MAX = BM_HEAD_FIXED + BM_CUTS_MAX * BM_CUT_SIZE,
+        BM_REACH_MAX = 29 /* the chunks of the largest value */
 };
 uint32_t bm_head_encode(const struct bm_head *h, uint8_t out[BM_HEAD_BYTES_MAX]); /* length */
 int bm_head_decode(struct bm_head *h, const uint8_t *in, size_t len);

@@ -16,7 +16,8 @@ enum {
         HEAD_GENERATION = 24,
         HEAD_CHUNK_LOG2 = 28,
         HEAD_N_CUTS = 29,
-        HEAD_ZEROS = 30,
+        HEAD_REACH_LOG2 = 30,
+        HEAD_ZEROS = 31,
         CUT_FROM = 0,
         CUT_TO = 8,
         CUT_GENERATION = 16,
@@ -24,7 +25,8 @@ enum {
 };
 
 _Static_assert(HEAD_ALLOCATED + 8 == HEAD_GENERATION && HEAD_GENERATION + 4 == HEAD_CHUNK_LOG2 &&
-                       HEAD_N_CUTS + 1 == HEAD_ZEROS && HEAD_ZEROS + 2 == BM_HEAD_FIXED,
+                       HEAD_N_CUTS + 1 == HEAD_REACH_LOG2 && HEAD_REACH_LOG2 + 1 == HEAD_ZEROS &&
+                       HEAD_ZEROS + 1 == BM_HEAD_FIXED,
                "no gap");
 _Static_assert(CUT_GENERATION + 4 == CUT_ZEROS && CUT_ZEROS + 4 == BM_CUT_SIZE, "no gap");
 _Static_assert(1 << BM_CHUNK_LOG2 == BM_CHUNK, "a chunk's size");
@@ -41,6 +43,7 @@ uint32_t bm_head_encode(const struct bm_head *h, uint8_t out[BM_HEAD_BYTES_MAX])
         bm_store_le32(out + HEAD_GENERATION, h->generation);
         out[HEAD_CHUNK_LOG2] = h->chunk_log2;
         out[HEAD_N_CUTS] = h->n_cuts;
+        out[HEAD_REACH_LOG2] = h->reach_log2;
         for (unsigned i = 0; i < h->n_cuts; i++, p += BM_CUT_SIZE) {
                 bm_store_le64(p + CUT_FROM, h->cuts[i].from);
                 bm_store_le64(p + CUT_TO, h->cuts[i].to);
@@ -53,7 +56,8 @@ static bool head_ok(const struct bm_head *h)
 {
         /* UINT32_MAX is no generation: a drop of all says that */
         return h->size <= BM_VALUE_MAX && h->data_id != 0 && h->allocated <= INT64_MAX &&
-               h->generation < UINT32_MAX && h->chunk_log2 == BM_CHUNK_LOG2;
+               h->generation < UINT32_MAX && h->chunk_log2 == BM_CHUNK_LOG2 &&
+               h->reach_log2 <= BM_REACH_MAX;
 }
 
 int bm_head_decode(struct bm_head *h, const uint8_t *in, size_t len)
@@ -70,6 +74,7 @@ int bm_head_decode(struct bm_head *h, const uint8_t *in, size_t len)
                 .generation = bm_load_le32(in + HEAD_GENERATION),
                 .chunk_log2 = in[HEAD_CHUNK_LOG2],
                 .n_cuts = in[HEAD_N_CUTS],
+                .reach_log2 = in[HEAD_REACH_LOG2],
         };
         if (!head_ok(h) || !bm_all_zero(in + HEAD_ZEROS, BM_HEAD_FIXED - HEAD_ZEROS))
                 return BM_E_DAMAGED;

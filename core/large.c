@@ -11,6 +11,12 @@
 
 enum { WHOLE = UINT32_MAX }; /* generation of a drop that spares no chunk */
 
+uint64_t bm_head_chunks(const struct bm_head *head)
+{
+        uint64_t to_end = bm_div_up(head->size, BM_CHUNK);
+        return head->reach_log2 ? bm_max_u64(to_end, UINT64_C(1) << head->reach_log2) : to_end;
+}
+
 bool bm_head_has(const struct bm_head *head, uint64_t chunk, uint32_t generation)
 {
         for (unsigned i = 0; i < head->n_cuts; i++) {
@@ -49,7 +55,7 @@ int bm_large_drop_all(struct bm_txn *txn, const struct bm_record *record, struct
                 return -EIO;
         const struct bm_drop drop = {
                 .data_id = head.data_id,
-                .to = bm_div_up(head.size, BM_CHUNK),
+                .to = bm_head_chunks(&head),
                 .generation = WHOLE,
         };
         return bm_large_drop(txn, &drop, room);

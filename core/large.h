@@ -36,6 +36,8 @@ int bm_large_store(struct bm_store *store, const void *value, uint64_t len, stru
 int bm_large_commit(struct bm_txn *txn, const struct bm_head *head, uint8_t drop_key[BM_DROP_KEY]);
 void bm_large_done(struct bm_store *store, const struct bm_head *head);
 
+/* No chunk of the head has that number, or a higher one. */
+uint64_t bm_head_chunks(const struct bm_head *head);
 /* Whether chunk number CHUNK written in GENERATION is still the head's. */
 bool bm_head_has(const struct bm_head *head, uint64_t chunk, uint32_t generation);
 

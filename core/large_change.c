@@ -32,7 +32,7 @@ int bm_change_look(struct bm_txn *txn, struct bm_change *c)
         if (found->record.type == BM_REC_HEAD &&
             bm_head_decode(&c->head, found->record.value, found->record.value_len) != 0)
                 return -EIO;
-        c->n_covered = found->record.type == BM_REC_HEAD ? bm_div_up(c->head.size, BM_CHUNK) : 0;
+        c->n_covered = found->record.type == BM_REC_HEAD ? bm_head_chunks(&c->head) : 0;
         return 0;
 }
 
@@ -74,7 +74,7 @@ int bm_change_put(struct bm_txn *txn, struct bm_change *c, uint8_t type, const u
 static int cover_orphan(struct bm_txn *txn, struct bm_change *c)
 {
         const struct bm_drop drop = {.data_id = c->head.data_id,
-                                     .to = bm_div_up(c->head.size, BM_CHUNK),
+                                     .to = bm_head_chunks(&c->head),
                                      .generation = UINT32_MAX};
         if (c->ref->map->id != BM_MAP_ORPHANS || drop.to <= c->n_covered)
                 return 0;

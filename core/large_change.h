@@ -25,6 +25,7 @@ struct bm_change {
         uint64_t len, taken;
         bool zero, keep_size; /* an allocation: whatever is there; only up to the end */
         uint64_t size;        /* a truncation: the new size */
+        bool inline_again;    /* and chunks are no longer needed */
         uint64_t new_data_id;
         bool held;          /* the new data id, which an orphan got */
         uint64_t n_covered; /* chunks that an orphan's drop covers already */

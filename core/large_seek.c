@@ -96,7 +96,7 @@ static int find_chunk(struct bm_store *store, const struct bm_head *head, uint64
         /* all or nothing is known without a look */
         if (want && head->allocated == 0)
                 chunk = end;
-        else if (!want && head->allocated >= head->size)
+        else if (!want && head->allocated >= head->size && !head->reach_log2)
                 chunk = end;
         for (; chunk < end; chunk++) {
                 r = has_chunk(store, head, chunk, &has);

@@ -68,16 +68,23 @@ static int punch_chunks(struct bm_txn *txn, struct bm_change *c, uint64_t from, 
                 return r;
         }
         r = bm_change_cut(txn, c, from, to);
-        uint64_t others = bm_div_up(c->head.size, BM_CHUNK) - (to - from);
+        uint64_t others = bm_head_chunks(&c->head) - (to - from);
         c->head.allocated = bm_min_u64(c->head.allocated, others << BM_CHUNK_LOG2);
         return r;
+}
+
+/* Where the space of a large value ends: with the value, unless more was allocated. */
+static uint64_t end_of_space(const struct bm_head *head)
+{
+        return bm_max_u64(head->size, head->reach_log2 ? bm_head_chunks(head) << BM_CHUNK_LOG2 : 0);
 }
 
 static int punch_large(struct bm_txn *txn, struct bm_change *c, uint64_t end)
 {
         uint64_t from = bm_div_up(c->offset, BM_CHUNK);
-        /* nothing lives behind the end of the value */
-        uint64_t to = end == c->head.size ? bm_div_up(end, BM_CHUNK) : end >> BM_CHUNK_LOG2;
+        /* nothing lives behind that */
+        uint64_t to =
+                end == end_of_space(&c->head) ? bm_div_up(end, BM_CHUNK) : end >> BM_CHUNK_LOG2;
         uint32_t first = (uint32_t)(c->offset & (BM_CHUNK - 1));
         uint32_t last = (uint32_t)(end & (BM_CHUNK - 1));
         int r = 0;
@@ -108,7 +115,8 @@ static int fill_punch(struct bm_txn *txn, void *ctx)
                 return r;
         const struct bm_record *was = bm_change_record(txn, c);
         bool large = was->type == BM_REC_HEAD;
-        uint64_t end = bm_min_u64(c->offset + c->len, large ? c->head.size : was->value_len);
+        uint64_t end =
+                bm_min_u64(c->offset + c->len, large ? end_of_space(&c->head) : was->value_len);
         c->taken = end > c->offset ? end - c->offset : 0;
         if (c->taken == 0)
                 return 0;
@@ -191,6 +199,16 @@ static int allocate_inline(struct bm_txn *txn, struct bm_change *c)
         return bm_change_put(txn, c, BM_REC_PUT, c->chunk, len);
 }
 
+/* The head has a chunk of that number, beyond its end perhaps. */
+static void reach(struct bm_head *head, uint64_t chunk)
+{
+        if (chunk < bm_head_chunks(head))
+                return;
+        head->reach_log2 = 1;
+        while (chunk >> head->reach_log2)
+                head->reach_log2++;
+}
+
 static int fill_allocate(struct bm_txn *txn, void *ctx)
 {
         struct bm_change *c = ctx;
@@ -201,12 +219,10 @@ static int fill_allocate(struct bm_txn *txn, void *ctx)
         const struct bm_head before = c->head;
         uint64_t size = was.type == BM_REC_HEAD ? c->head.size : was.value_len;
         c->taken = 0;
-        if (c->keep_size && c->offset >= size)
-                return 0;
-        if (c->keep_size)
-                c->len = bm_min_u64(c->len, size - c->offset);
         if (was.type == BM_REC_PUT) {
-                if (c->offset + c->len <= BM_VALUE_INLINE)
+                uint64_t end = c->offset + c->len;
+                /* an inline value ends where its record does */
+                if (end <= (c->keep_size ? size : BM_VALUE_INLINE))
                         return allocate_inline(txn, c);
                 r = bm_change_start_large(txn, c, was.value_len);
                 if (r == 0 && c->offset >= BM_CHUNK)
@@ -219,10 +235,13 @@ static int fill_allocate(struct bm_txn *txn, void *ctx)
         }
         if (r != 0)
                 return r;
-        c->head.size = bm_max_u64(c->head.size, c->offset + c->taken);
+        if (c->keep_size)
+                reach(&c->head, c->offset >> BM_CHUNK_LOG2);
+        else
+                c->head.size = bm_max_u64(c->head.size, c->offset + c->taken);
         /* all there already */
         if (!c->zero && was.type == BM_REC_HEAD && c->head.size == before.size &&
-            c->head.allocated == before.allocated)
+            c->head.allocated == before.allocated && c->head.reach_log2 == before.reach_log2)
                 return 0;
         return bm_change_put_head(txn, c);
 }

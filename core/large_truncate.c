@@ -37,7 +37,7 @@ static int shrink_to_inline(struct bm_txn *txn, struct bm_change *c)
 
 static int shrink_large(struct bm_txn *txn, struct bm_change *c)
 {
-        uint64_t last = c->size >> BM_CHUNK_LOG2, n_old = bm_div_up(c->head.size, BM_CHUNK);
+        uint64_t last = c->size >> BM_CHUNK_LOG2, n_old = bm_head_chunks(&c->head);
         uint32_t rest = (uint32_t)(c->size & (BM_CHUNK - 1));
         uint64_t from = last + (rest > 0);
         int r = 0;
@@ -54,6 +54,7 @@ static int shrink_large(struct bm_txn *txn, struct bm_change *c)
         if (from < n_old)
                 r = bm_change_cut(txn, c, from, n_old);
         c->head.size = c->size;
+        c->head.reach_log2 = 0;
         c->head.allocated = bm_min_u64(c->head.allocated, bm_round_up(c->size, BM_CHUNK));
         return r;
 }
@@ -65,15 +66,18 @@ static int fill_truncate(struct bm_txn *txn, void *ctx)
         if (r != 0)
                 return r;
         const struct bm_record was = *bm_change_record(txn, c);
+        const bool shorter =
+                c->size < c->head.size || (c->size == c->head.size && c->head.reach_log2);
+        c->inline_again = was.type == BM_REC_HEAD && shorter && c->size <= BM_VALUE_INLINE;
         if (was.type == BM_REC_PUT) {
                 if (c->size <= BM_VALUE_INLINE)
                         return truncate_inline(txn, c);
                 r = bm_change_start_large(txn, c, c->size);
                 if (r == 0)
                         r = bm_change_move_first(txn, c);
-        } else if (c->size < c->head.size) {
-                if (c->size <= BM_VALUE_INLINE)
-                        return shrink_to_inline(txn, c);
+        } else if (c->inline_again) {
+                return shrink_to_inline(txn, c);
+        } else if (shorter) {
                 r = shrink_large(txn, c);
         } else {
                 c->head.size = c->size;
@@ -92,7 +96,7 @@ int bm_truncate(const struct bm_ref *ref, uint64_t size, bm_meta_fn fn, void *ct
         c->new_data_id = atomic_fetch_add(&ref->map->store->next_data, 1);
         int r = bm_change_run(c, fill_truncate, size == 0);
         /* an orphan that is inline again has nothing for the sweeper to spare */
-        if (r == 0 && ref->map->id == BM_MAP_ORPHANS && size <= BM_VALUE_INLINE)
+        if (r == 0 && ref->map->id == BM_MAP_ORPHANS && c->inline_again)
                 bm_large_release(ref->map->store, c->head.data_id);
         free(c);
         return r;

@@ -67,7 +67,7 @@ static int look_at_head(struct bm_repair *rp, struct bm_map *map, const struct b
         if (bm_head_decode(&head, r->value, r->value_len) != 0)
                 return 0;
         int result = bm_id_set_add(&rp->fit->heads, head.data_id);
-        const uint64_t n = bm_div_up(head.size, BM_CHUNK);
+        const uint64_t n = bm_head_chunks(&head);
         if (result < 0 || !sv->data_damaged)
                 return result < 0 ? result : 0;
         for (uint64_t i = 0; i < n; i++) {
@@ -79,7 +79,9 @@ static int look_at_head(struct bm_repair *rp, struct bm_map *map, const struct b
                         there += found.record.value_len;
                         continue;
                 }
-                if (sv->n == 0 || !is_lost_chunk(rp, head.data_id, i))
+                /* what was allocated beyond the end is zeros */
+                if (sv->n == 0 || i << BM_CHUNK_LOG2 >= head.size ||
+                    !is_lost_chunk(rp, head.data_id, i))
                         continue;
                 if (m.lost++ == 0)
                         m.lost_from = i << BM_CHUNK_LOG2;

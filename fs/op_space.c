@@ -183,9 +183,6 @@ static int check_allocation(struct fs *fs, struct space *s)
                 return result;
         size = view.size;
         bm_view_release(&view);
-        /* a value's space ends with it */
-        if (s->flags & BM_ALLOCATE_KEEP_SIZE && s->offset + s->len > size)
-                return -EOPNOTSUPP;
         result = fs->backend.statfs(fs->backend.ctx, &space, NULL);
         if (result || s->len <= space.available_bytes)
                 return result;

@@ -451,8 +451,9 @@ class Head:
     def __init__(self, value):
         need(len(value) >= 32, "head: length")
         (self.size, self.data_id, self.allocated, self.generation, chunk_log2,
-         n_cuts) = struct.unpack_from("<QQQIBB", value)
+         n_cuts, self.reach_log2, zero) = struct.unpack_from("<QQQIBBBB", value)
         need(chunk_log2 == 15 and len(value) == 32 + 24 * n_cuts, "head: fields")
+        need(self.reach_log2 <= 29 and zero == 0, "head: reach")
         self.cuts = list(struct.iter_unpack("<QQI4x", value[32:]))
 
     def has(self, chunk, generation):

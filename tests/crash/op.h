@@ -51,6 +51,7 @@ void op_meta(struct op *op);
 void op_write(struct op *op);
 void op_truncate(struct op *op);
 void op_punch(struct op *op);
+void op_allocate(struct op *op);
 void op_remove(struct op *op);
 void op_use_orphan(struct op *op);
 void op_mkmap(struct op *op);

@@ -95,3 +95,25 @@ void op_punch(struct op *op)
         model_changed(op->w->model, m);
         op_done(op);
 }
+
+/* Within one chunk, so a single step; beyond the end, too, where it changes nothing to be seen. */
+void op_allocate(struct op *op)
+{
+        struct model_record *m = op->there;
+        uint64_t done;
+        op->what = "allocate";
+        if (!m || m->names_map)
+                return;
+        uint64_t offset = op_below(op->w, m->size + LARGE / 2);
+        uint64_t len = 1 + op_below(op->w, CHUNK - offset % CHUNK);
+        const struct bm_ref ref = {op->map, op->key, op->key_len, m->record_id};
+        if (!op_answered(op,
+                         bm_allocate(&ref, offset, len, BM_ALLOCATE_ZERO | BM_ALLOCATE_KEEP_SIZE,
+                                     NULL, NULL, &done),
+                         0))
+                return;
+        if (offset < m->size)
+                memset(m->value + offset, 0, len < m->size - offset ? len : m->size - offset);
+        model_changed(op->w->model, m);
+        op_done(op);
+}

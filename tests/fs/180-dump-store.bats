@@ -27,6 +27,8 @@ fill() {
         truncate -s 5000000 "$MNT/sparse"
         echo end >>"$MNT/sparse"
         : >"$MNT/empty"
+        echo ahead >"$MNT/allocated"
+        fallocate -n -o 100000 -l 100000 "$MNT/allocated"
         : >"$MNT/dir/deeper/$(printf 'x%.0s' {1..255})"
         : >"$MNT"/$'new\nline \xff'
         mv "$MNT/dir/key 1" "$MNT/moved"

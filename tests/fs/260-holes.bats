@@ -123,6 +123,51 @@ assert os.lseek(fd, 2 << 20, os.SEEK_DATA) == 3 << 20, "after munmap"
         run_cmd python3 -c 'import os, sys; os.posix_fallocate(os.open(sys.argv[1], os.O_RDWR), 0, 1 << 16)' "$MNT/f"
 }
 
+@test "allocating beyond the end: the space is taken, the size stays" {
+        printf start >"$MNT/f"
+        run_cmd fallocate -n -l 1M "$MNT/f"
+        assert_equal "$(stat -c %s "$MNT/f")" 5
+        [ "$(takes "$MNT/f")" -ge 1024 ]
+        assert_equal "$(cat "$MNT/f")" start
+        assert_equal "$(parts "$MNT/f")" 0-5
+        remount_store
+        [ "$(takes "$MNT/f")" -ge 1024 ]
+        # writing uses it up
+        before=$(takes "$MNT/f")
+        head -c 500000 /dev/urandom >local
+        cp local "$MNT/other"
+        dd if=local of="$MNT/f" bs=64k conv=notrunc status=none
+        run_cmd cmp local "$MNT/f"
+        assert_equal "$(takes "$MNT/f")" "$before"
+        # a longer file has zeros there, and truncation to its own length gives back
+        truncate -s 700000 "$MNT/f" local
+        run_cmd cmp local "$MNT/f"
+        [ "$(takes "$MNT/f")" -ge 1024 ]
+        truncate -s 700000 "$MNT/f"
+        [ "$(takes "$MNT/f")" -lt 720 ]
+        run_cmd cmp local "$MNT/f"
+        # far beyond, punched, and zeroed without growing
+        run_cmd fallocate -n -o 100G -l 1M "$MNT/f"
+        [ "$(takes "$MNT/f")" -ge 1700 ]
+        run_cmd fallocate -p -o 100G -l 1M "$MNT/f"
+        [ "$(takes "$MNT/f")" -lt 720 ]
+        run_cmd fallocate -z -n -o 650000 -l 1M "$MNT/f"
+        truncate -s 650000 local
+        truncate -s 700000 local
+        run_cmd cmp local "$MNT/f"
+        [ "$(takes "$MNT/f")" -ge 1600 ]
+        # tools that do it
+        run_cmd cp "$MNT/f" "$MNT/copy"
+        run_cmd cmp local "$MNT/copy"
+        if command -v rsync >/dev/null; then
+                run_cmd rsync -a --preallocate "$MNT/other" "$MNT/preallocated"
+                assert_output ""
+                run_cmd cmp "$MNT/other" "$MNT/preallocated"
+        fi
+        umount_store
+        check_store
+}
+
 @test "zeroing a range" {
         head -c $((2 * MiB)) /dev/urandom >"$MNT/f"
         cp "$MNT/f" local
@@ -144,11 +189,9 @@ assert os.lseek(fd, 2 << 20, os.SEEK_DATA) == 3 << 20, "after munmap"
                 fallocate_gives "$MNT/f" "$mode" 0 32768
                 assert_equal "$(<gives)" ENOTSUP
         done
-        # space behind the end
-        fallocate_gives "$MNT/f" 1 0 200000
+        # holes are punched in what keeps its size
+        fallocate_gives "$MNT/f" 2 0 32768
         assert_equal "$(<gives)" ENOTSUP
-        fallocate_gives "$MNT/f" 1 0 100000
-        assert_equal "$(<gives)" OK
         fallocate_gives "$MNT/f" 0 17592186044415 1
         assert_equal "$(<gives)" EFBIG
         run_cmd cmp local "$MNT/f"

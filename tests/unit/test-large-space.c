@@ -13,16 +13,18 @@ static void allocate(struct model *m, size_t at, size_t len, unsigned flags)
 {
         size_t end = at + len;
         uint64_t done;
-        if (flags & BM_ALLOCATE_KEEP_SIZE && end > m->size)
+        assert_int_equal(bm_allocate(&m->ref, at, len, flags, NULL, NULL, &done), 0);
+        assert_int_equal(done, len);
+        if (flags & BM_ALLOCATE_KEEP_SIZE && end > m->size) {
+                m->reach = m->reach > end ? m->reach : end;
                 end = m->size;
+        }
         if (end > m->size) {
                 memset(m->bytes + m->size, 0, end - m->size);
                 m->size = end;
         }
         if (flags & BM_ALLOCATE_ZERO && end > at)
                 memset(m->bytes + at, 0, end - at);
-        assert_int_equal(bm_allocate(&m->ref, at, len, flags, NULL, NULL, &done), 0);
-        assert_int_equal(done, end > at ? end - at : 0);
 }
 
 static bool is_zero(const struct model *m, size_t from, size_t to)
@@ -164,6 +166,76 @@ static void allocating_takes_space(void **state)
         free(m);
 }
 
+static uint64_t n_chunks(struct model *m)
+{
+        assert_int_equal(bm_large_sweep(m->f->store, NULL), 0);
+        return atomic_load(&m->f->store->chunks->n_keys);
+}
+
+/* What is allocated beyond the end waits there, whatever happens to the value. */
+static void allocating_beyond_the_end(void **state)
+{
+        struct model *m = model_new(*state);
+        uint64_t found;
+        write_some(m, 0, 100);
+        allocate(m, 50, 8 * BM_CHUNK - 50, BM_ALLOCATE_KEEP_SIZE);
+        verify(m);
+        assert_true(allocated(m) >= 8 * BM_CHUNK);
+        assert_int_equal(bm_seek_hole(&m->ref, 0, &found), 0);
+        assert_int_equal(found, 100);
+        reopen(m);
+        verify(m);
+        assert_true(allocated(m) >= 8 * BM_CHUNK);
+        /* written into, it is no longer beyond; the space stays what it was */
+        uint64_t before = allocated(m);
+        write_some(m, 100, 2 * BM_CHUNK);
+        verify(m);
+        assert_int_equal(allocated(m), before);
+        set_size(m, 5 * BM_CHUNK + 1);
+        verify_chunks(m);
+        assert_int_equal(n_chunks(m), 8);
+        /* cut, even to the length that it has, it is gone */
+        set_size(m, m->size);
+        verify_chunks(m);
+        assert_int_equal(n_chunks(m), 6);
+        set_size(m, MODEL);
+        verify_chunks(m);
+        /* far beyond, and punched there */
+        set_size(m, 3 * BM_CHUNK);
+        allocate(m, 10 * BM_CHUNK, 5 * BM_CHUNK, BM_ALLOCATE_KEEP_SIZE);
+        assert_int_equal(n_chunks(m), 8);
+        punch(m, 11 * BM_CHUNK, BM_CHUNK);
+        assert_int_equal(n_chunks(m), 7);
+        verify_chunks(m);
+        punch(m, 2 * BM_CHUNK, MODEL - 2 * BM_CHUNK);
+        assert_int_equal(n_chunks(m), 2);
+        verify_chunks(m);
+        /* a value of nothing, with much behind it, goes as any other */
+        set_size(m, 0);
+        allocate(m, 0, MODEL, BM_ALLOCATE_KEEP_SIZE);
+        assert_int_equal(n_chunks(m), MODEL / BM_CHUNK);
+        reopen(m);
+        verify_chunks(m);
+        put(m->f, "k", "short", 5);
+        assert_int_equal(n_chunks(m), 0);
+        assert_sound(m->f);
+        free(m);
+}
+
+/* The hole lies before what is allocated: no count of bytes hides it. */
+static void a_hole_before_what_is_beyond(void **state)
+{
+        struct model *m = model_new(*state);
+        uint64_t found;
+        set_size(m, 4 * BM_CHUNK);
+        write_some(m, BM_CHUNK, BM_CHUNK);
+        allocate(m, 4 * BM_CHUNK, 8 * BM_CHUNK, BM_ALLOCATE_KEEP_SIZE);
+        assert_int_equal(bm_seek_hole(&m->ref, 0, &found), 0);
+        assert_int_equal(found, 0);
+        verify_seeks(m);
+        free(m);
+}
+
 /* More chunks than are deleted one by one. */
 static void a_hole_in_a_giant(void **state)
 {
@@ -236,9 +308,20 @@ static void removed_and_open(void **state)
         verify_seeks(m);
         assert_int_equal(bm_large_sweep(m->f->store, NULL), 0);
         verify(m);
+        /* beyond its end, while it is short, as it is cut, and when it goes */
+        set_size(m, 0);
+        allocate(m, 0, MODEL / 2, BM_ALLOCATE_KEEP_SIZE);
+        assert_int_equal(n_chunks(m), MODEL / 2 / BM_CHUNK);
+        set_size(m, 100);
+        assert_int_equal(n_chunks(m), MODEL / 2 / BM_CHUNK);
+        write_some(m, 50, BM_CHUNK);
+        verify(m);
+        set_size(m, 10);
+        assert_int_equal(n_chunks(m), 0);
+        verify(m);
+        allocate(m, 0, MODEL, BM_ALLOCATE_KEEP_SIZE);
         assert_int_equal(bm_orphan_release(m->f->store, id), 0);
-        assert_int_equal(bm_large_sweep(m->f->store, NULL), 0);
-        assert_int_equal(atomic_load(&m->f->store->chunks->n_keys), 0);
+        assert_int_equal(n_chunks(m), 0);
         free(m);
 }
 
@@ -283,9 +366,14 @@ static void what_is_refused(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                test_in_store(punched_at_random),      test_in_store(punching_gives_space_back),
-                test_in_store(allocating_takes_space), test_in_store(a_hole_in_a_giant),
-                test_in_store(many_large_holes),       test_in_store(removed_and_open),
+                test_in_store(punched_at_random),
+                test_in_store(punching_gives_space_back),
+                test_in_store(allocating_takes_space),
+                test_in_store(allocating_beyond_the_end),
+                test_in_store(a_hole_before_what_is_beyond),
+                test_in_store(a_hole_in_a_giant),
+                test_in_store(many_large_holes),
+                test_in_store(removed_and_open),
                 test_in_store(what_is_refused),
         };
         return cmocka_run_group_tests_name("large-space", tests, NULL, NULL);

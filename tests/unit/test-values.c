@@ -148,6 +148,8 @@ static void head(void **state)
         FORGED(head_bytes, 8, 0, decode_head);     /* data id 0 */
         FORGED(head_bytes, 23, 0x80, decode_head); /* allocated */
         FORGED(head_bytes, 28, 16, decode_head);   /* chunk size */
+        FORGED(head_bytes, 30, 30, decode_head);   /* reach */
+        FORGED(head_bytes, 31, 1, decode_head);    /* not zero */
         FORGED(head_bytes, 29, 1, decode_head);    /* fewer cuts than bytes */
         FORGED(head_bytes, 29, 3, decode_head);    /* more cuts than bytes */
         FORGED(head_bytes, 29, 255, decode_head);
