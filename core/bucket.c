@@ -51,6 +51,7 @@ int bm_target_init(struct bm_target *t, struct bm_map *map, const void *key, siz
         t->map = map;
         t->key = key;
         t->key_len = key_len;
+        t->unverified = false;
         /* an orphan's record still carries the key that it had */
         t->by_record = bm_map_goes_by_id(map) && key_len == 8 ? bm_load_le64(key) : 0;
         place_target(t, bm_hash_key(map->store->drives.superblock.hash_secret, key, key_len));
@@ -97,7 +98,10 @@ int bm_slot_record(struct bm_store *store, const struct bm_slot *slot,
         /* the check reads all of it, and would wait for one line after the other */
         for (uint32_t at = CACHE_LINE; s && at < slot->length && at < PREFETCHED; at += CACHE_LINE)
                 __builtin_prefetch(s->base + slot->offset + at);
-        int r = s && s->base ? bm_segment_record(s, slot->offset, record) : BM_E_DAMAGED;
+        int r = BM_E_DAMAGED;
+        if (s && s->base)
+                r = (wanted && wanted->unverified ? bm_segment_record_unverified
+                                                  : bm_segment_record)(s, slot->offset, record);
         if (r == 0 && bm_record_slot_kind(record->type) == slot->kind)
                 return 0;
         bm_log_unreadable(store, slot, r, wanted);

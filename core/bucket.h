@@ -30,6 +30,7 @@ struct bm_target {
         size_t key_len;
         uint64_t hash;
         uint64_t by_record; /* not 0: the record of that id is meant, whatever its key */
+        bool unverified;    /* it goes, whatever it says: so nothing but its key matters */
         struct bm_bucket *bucket;
         unsigned stripe;
 };

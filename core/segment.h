@@ -131,6 +131,10 @@ static inline void bm_segment_unpin(struct bm_segment *segment)
  */
 int bm_segment_record(const struct bm_segment *segment, uint64_t offset, struct bm_record *record);
 
+/* The same, but the check is left out: reads no more than where the record begins. */
+int bm_segment_record_unverified(const struct bm_segment *segment, uint64_t offset,
+                                 struct bm_record *record);
+
 /* Whether all that was read through RECORD's pointers is what was verified. */
 static inline bool bm_record_intact(const struct bm_record *record)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a check finds: each damage once, under the name of whom it hit. */
 #include "drives.h"
+#include "large.h"
 #include "store-fixture.h"
 
 enum { FINDINGS = 16, LARGE = 200000 };
@@ -103,6 +104,18 @@ static void a_damaged_chunk_is_found_once_with_its_range(void **state)
         assert_found(&found, 0, BM_CHECK_RECORD, "large", "bytes 98304 to 131071 are lost");
 }
 
+/* A value that goes takes all its chunks along: nothing in them matters any more. */
+static void a_damaged_chunk_goes_with_its_value(void **state)
+{
+        struct fixture *f = *state;
+        uint8_t *bytes = put_large(f, "large");
+        damage(f, bytes + 3 * 32768 + 100, 64);
+        free(bytes);
+        assert_int_equal(bm_delete_key(f->root, "large", 5), 0);
+        assert_int_equal(bm_large_sweep(f->store, NULL), 0);
+        assert_int_equal(atomic_load(&f->store->chunks->n_keys), 0);
+}
+
 static void a_damaged_chunk_without_its_own_key_is_named_too(void **state)
 {
         struct fixture *f = *state;
@@ -200,6 +213,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 test_in_store(a_damaged_value_is_found_once),
                 test_in_store(a_damaged_chunk_is_found_once_with_its_range),
+                test_in_store(a_damaged_chunk_goes_with_its_value),
                 test_in_store(a_damaged_chunk_without_its_own_key_is_named_too),
                 test_in_store(what_nobody_needs_is_found_as_such),
                 test_in_store(neighbours_are_told_apart),
