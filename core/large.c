@@ -205,8 +205,7 @@ static int sweep_chunk(struct sweep *sw, uint64_t chunk)
         if (atomic_load_explicit(&sw->store->closing, memory_order_relaxed))
                 return -EINTR;
         bm_chunk_key(sw->drop.data_id, chunk, sw->key);
-        /* Of a value that is gone nothing is spared, so there is nothing to believe but the key;
-         * and to read all of it once more would take as long as it took to write it. */
+        /* of a value that is gone nothing is spared, damaged or not */
         return run_one(sw->store, sw->store->chunks, sw->key, sizeof(sw->key),
                        sw->drop.generation == WHOLE, fill_sweep_chunk, sw);
 }
