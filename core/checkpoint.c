@@ -162,6 +162,9 @@ static int write_locked(struct bm_store *store, bool clean, bool alone)
                 .store = store, .alone = alone, .rewrite = bm_checkpoint_rewrite(store, alone)};
         uint64_t log = atomic_load(&store->log.written);
         uint64_t records = atomic_load(&store->log.n_records);
+        /* or copies to come could not be told from those that this one makes durable */
+        if (store->copied_at == bm_log_tail(&store->log))
+                bm_syncer_mark(&store->syncer);
         fill_manifest(store, &w.manifest);
         bm_checkpoint_exclude_data(&w);
         int r = copies_durable(store, clean || alone, &w.durable);

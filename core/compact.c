@@ -117,7 +117,8 @@ static int move_slot(struct compaction *c, struct bm_target *t, struct bm_place 
         /* The last byte of the log: not below anything that was logged of this
          * record, its present count too, and below what will be, the next frame
          * included, for the bucket is locked. */
-        copy->version = bm_log_tail(&store->log) - 1;
+        store->copied_at = bm_log_tail(&store->log);
+        copy->version = store->copied_at - 1;
         if (copy->type != BM_REC_CHUNK)
                 copy->count = slot->count == BM_SLOT_COUNT_OVERFLOW
                                       ? bm_counts_get(&store->counts, copy->record_id)

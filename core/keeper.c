@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/intmath.h"
 #include "checkpoint.h"
 #include "compact.h"
 #include "large.h"
@@ -16,8 +17,11 @@ enum {
         ROUND_SECONDS = 2,
         VICTIMS_A_CHECKPOINT = 8,
         VICTIMS_A_STEP = 64,
-        SHARE_DUE = 10,    /* in the usual course a victim has at least a tenth dead */
-        SHARE_NEEDED = 50, /* for want of space, or on request, a fiftieth */
+        SHARE_DUE = 10,       /* in the usual course a victim has at least a tenth dead */
+        SHARE_NEEDED = 50,    /* for want of space, or on request, a fiftieth */
+        AHEAD_MAX = 32 << 20, /* bytes that may be written while a round lasts, */
+        AHEAD_SHARE = 4,      /* or so much of what lives */
+        DEAD_SHARE = 4,       /* of that, if nothing waits to be swept: so little is no hurry */
 };
 
 /* A checkpoint that compaction or replay wants. -ENOSPC is for later. */
@@ -150,13 +154,15 @@ static void *keeper_thread(void *ctx)
                         pthread_cond_timedwait(&k->changed, &k->lock, &due);
                 if (k->stop)
                         break;
-                uint64_t asked = k->asked;
+                uint64_t asked = k->asked, written = atomic_load(&store->log.written);
                 k->wake = false;
                 pthread_mutex_unlock(&k->lock);
                 bool won = run_round(store, asked > k->answered ? NEEDED : USUAL);
                 pthread_mutex_lock(&k->lock);
                 k->answered = asked;
                 k->won = won;
+                k->rounds++;
+                atomic_store(&k->looked_at, written);
                 pthread_cond_broadcast(&k->changed);
         }
         pthread_cond_broadcast(&k->changed); /* nobody waits for a round that never comes */
@@ -216,6 +222,46 @@ bool bm_keeper_win_space(struct bm_store *store)
         return store->keeper.running ? wait_round(store) : run_round(store, NEEDED);
 }
 
+/* Pacing. A round leaves nothing of what was dead as it began, so what is dead is bounded if what
+ * is written while a round lasts is. */
+
+static int add_dead(void *ctx, struct bm_segment *s)
+{
+        uint64_t *dead = ctx;
+        if (s->header.kind != BM_SEGMENT_INDEX)
+                *dead += bm_segment_reclaimable(s);
+        return 0;
+}
+
+bool bm_keeper_is_behind(struct bm_store *store)
+{
+        uint64_t most = bm_max_u64(AHEAD_MAX, bm_sum(store, BM_SUM_LIVE_BYTES) / AHEAD_SHARE);
+        uint64_t ahead = atomic_load(&store->log.written) - atomic_load(&store->keeper.looked_at);
+        uint64_t dead = 0;
+        if (!store->keeper.running || in_round || ahead <= most)
+                return false;
+        if (atomic_load(&store->drops->n_keys) > 0)
+                return true;
+        bm_drives_each(&store->drives, add_dead, &dead);
+        return dead > most / DEAD_SHARE;
+}
+
+void bm_keeper_pace(struct bm_store *store)
+{
+        struct bm_keeper *k = &store->keeper;
+        bool stop = false;
+        while (!stop && bm_keeper_is_behind(store)) {
+                pthread_mutex_lock(&k->lock);
+                const uint64_t rounds = k->rounds;
+                k->wake = true;
+                pthread_cond_broadcast(&k->changed);
+                while (k->rounds == rounds && !k->stop)
+                        pthread_cond_wait(&k->changed, &k->lock);
+                stop = k->stop;
+                pthread_mutex_unlock(&k->lock);
+        }
+}
+
 int bm_compact(struct bm_store *store)
 {
         uint64_t before;
@@ -242,8 +288,9 @@ static void *preparer_thread(void *ctx)
                 }
                 store->preparer_wanted = false;
                 pthread_mutex_unlock(&store->preparer_lock);
-                /* without room this is the writer's to meet, and to report */
-                (void)bm_space_prepare(store, bm_pos_number(bm_log_tail(&store->log)));
+                /* without room this is the writer's to meet, and to report; and to wait for */
+                if (!bm_keeper_is_behind(store))
+                        (void)bm_space_prepare(store, bm_pos_number(bm_log_tail(&store->log)));
                 bm_keeper_wake(store);
                 pthread_mutex_lock(&store->preparer_lock);
         }

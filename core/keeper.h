@@ -23,6 +23,11 @@ void bm_keeper_wake(struct bm_store *store);
  * called. */
 bool bm_keeper_win_space(struct bm_store *store);
 
+/* Whether so much has been written since the last round began, and so much is dead, that nobody
+ * should go on before the next one is done: bm_keeper_pace waits for that, on the same terms. */
+bool bm_keeper_is_behind(struct bm_store *store);
+void bm_keeper_pace(struct bm_store *store);
+
 /* The helper that makes the next log segment ahead of need. */
 int bm_preparer_start(struct bm_store *store);
 void bm_preparer_stop(struct bm_store *store);

@@ -34,7 +34,7 @@ uint64_t bm_rebuild_durable_copies(struct bm_store *store)
 static bool was_durable(const struct bm_segment *s, const struct bm_record *r, uint64_t durable)
 {
         return r->type != BM_REC_DEL && r->flags & BM_RECF_VERSION &&
-               r->version + 1 >= s->header.durable && r->version < durable;
+               r->version + 1 >= s->header.durable && r->version + 1 < durable;
 }
 
 static bool is_end(const struct bm_segment *s, uint64_t at)

@@ -332,6 +332,8 @@ int bm_space_prepare(struct bm_store *store, uint64_t capacity)
 int bm_space_grow(struct bm_store *store, uint64_t capacity, bool privileged)
 {
         bool won = true;
+        if (!privileged)
+                bm_keeper_pace(store);
         int r = make_log(store, capacity, privileged);
         while (r == -ENOSPC && won) {
                 won = bm_keeper_win_space(store);

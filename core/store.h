@@ -56,6 +56,8 @@ struct bm_keeper {
         bool stop, wake;
         uint64_t asked, answered; /* tickets of those who wait for room: given out, and looked at */
         bool won;                 /* the last round freed something */
+        uint64_t rounds;          /* that came to an end */
+        _Atomic uint64_t looked_at; /* log.written when the last of them began */
 };
 
 /* The newest manifest and what follows from it (checkpoint.c). */
@@ -103,6 +105,7 @@ struct bm_store {
         struct bm_manifests manifests;
         uint64_t next_cold;      /* number of the next cold segment; likewise */
         struct bm_segment *cold; /* being filled by the compactor; guarded by checkpoint_lock */
+        uint64_t copied_at;      /* the log's tail then; likewise */
 
         pthread_mutex_t reserve_lock;
         uint64_t reserved;   /* bytes in the reserve; guarded by reserve_lock */

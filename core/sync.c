@@ -49,6 +49,16 @@ static void note_durable(struct bm_syncer *sy, uint64_t durable)
         atomic_store(&sy->covered, covered);
 }
 
+void bm_syncer_mark(struct bm_syncer *sy)
+{
+        struct bm_record record = {.type = BM_REC_SYNC,
+                                   .flags = BM_RECF_VERSION,
+                                   .version = atomic_load(&sy->durable)};
+        struct bm_location where;
+        uint64_t capacity;
+        (void)!bm_log_append(sy->log, &record, 1, true, &where, &capacity);
+}
+
 /* Without the lock, by the leader only. */
 static int flush(struct bm_syncer *sy)
 {

@@ -46,6 +46,8 @@ int bm_syncer_sync(struct bm_syncer *syncer);
 int bm_syncer_sync_wholly(struct bm_syncer *syncer);
 /* The same with a callback; see bm_sync_start. */
 void bm_syncer_start_sync(struct bm_syncer *syncer, void (*done)(void *ctx, int result), void *ctx);
+/* Lets the log go on, by a record that says nothing new. */
+void bm_syncer_mark(struct bm_syncer *syncer);
 /* Durability ended for another reason (a segment or manifest could not be synced). */
 void bm_syncer_fail(struct bm_syncer *syncer, int error);
 
