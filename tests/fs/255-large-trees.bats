@@ -16,6 +16,7 @@ size() {
 
 @test "a listing of many entries gives each exactly once, while others come and go" {
         local n
+        [ -z "${BUCKETMAP_AGED:-}" ] || skip "fills a new store"
         n=$(size 200000 10000000)
         run_cmd "${BUCKETMAP_LOAD_KEYS:-$BUCKETMAP_BUILD/tests/fs/load-keys}" "$STORE" "$n" 0
         mount_store
@@ -77,7 +78,7 @@ END
         assert_file_exists "$MNT/b/a/0/0/file"
         run_cmd -1 mv "$MNT/b" "$MNT/b/a/0/0/b"
         rm -r "$MNT/b"
-        assert_equal "$(ls -A "$MNT")" ""
+        assert_equal "$(root_names)" ""
         umount_store
         check_store
 }
@@ -111,9 +112,9 @@ END
         remount_store
         mkdir "$MNT/above"
         mv "$MNT"/ddd* "$MNT/above"
-        assert_equal "$(find "$MNT" -name bottom -printf '%d\n')" "$(($(find "$MNT" -type d | wc -l)))"
+        assert_equal "$(find "$MNT/above" -name bottom -printf '%d\n')" "$(find "$MNT/above" -type d | wc -l)"
         rm -r "$MNT/above"
-        assert_equal "$(ls -A "$MNT")" ""
+        assert_equal "$(root_names)" ""
         umount_store
         check_store
 }

@@ -55,8 +55,8 @@ odd_names=(
         done
         run_cmd mv -- "$MNT/-rf" "$MNT/"$'two\nlines moved'
         run_cmd rm -r -- "$MNT/dir" "$MNT/--help" "$MNT/*"
-        find "$MNT" -mindepth 1 -delete
-        run_cmd ls -A "$MNT"
+        empty_root
+        run_cmd root_names
         assert_output ""
         umount_store
         check_store
@@ -96,7 +96,7 @@ wide"
                 run_cmd -1 mv "$MNT/$long" "$MNT/$name"
                 assert_output --partial "File name too long"
         done
-        assert_equal "$(ls -A "$MNT" | wc -l)" 2
+        assert_equal "$(root_names | wc -l)" 2
 }
 
 @test "names of one byte, all of them" {
@@ -108,7 +108,7 @@ names = {bytes([i]) for i in range(1, 256)} - {b"/", b"."}
 for name in names:
     with open(top + b"/" + name, "wb") as file:
         file.write(name * 3)
-assert set(os.listdir(top)) == names
+assert set(os.listdir(top)) - {b"aged"} == names
 for name in names:
     with open(top + b"/" + name, "rb") as file:
         assert file.read() == name * 3
@@ -120,7 +120,7 @@ for name in names:
         echo upper >"$MNT/NAME"
         echo composed >"$MNT/"$'\xc3\xa9'
         echo decomposed >"$MNT/"$'e\xcc\x81'
-        assert_equal "$(ls -A "$MNT" | wc -l)" 4
+        assert_equal "$(root_names | wc -l)" 4
         run_cmd cat "$MNT/name" "$MNT/NAME" "$MNT/"$'\xc3\xa9' "$MNT/"$'e\xcc\x81'
         assert_output "lower
 upper
@@ -139,6 +139,6 @@ decomposed"
         run_cmd cat "$path/file"
         assert_output "bottom"
         run_cmd rm -r "$MNT/directory-1"
-        run_cmd ls -A "$MNT"
+        run_cmd root_names
         assert_output ""
 }

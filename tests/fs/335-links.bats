@@ -67,6 +67,11 @@ END
 }
 
 @test "names go one by one, the file with the last; an open one stays" {
+        keys() {
+                "$BUCKETMAP" info --json "$1" | jq .keys
+        }
+        require_command jq
+        before=$(keys "$MNT")
         echo text >"$MNT/a"
         ln "$MNT/a" "$MNT/b"
         ln "$MNT/b" "$MNT/c"
@@ -82,11 +87,10 @@ END
         run_cmd -1 ln -L /proc/self/fd/8 "$MNT/again"
         assert_regex "$stderr" "No such file"
         exec 8<&-
-        assert_equal "$(ls -A "$MNT")" ""
+        assert_equal "$(root_names)" ""
         umount_store
         check_store
-        run_bm info "$STORE"
-        assert_line --regexp '^keys +0$'
+        assert_equal "$(keys "$STORE")" "$before"
 }
 
 @test "a rename onto another name of the file does nothing" {
@@ -96,7 +100,7 @@ os.chdir(sys.argv[1])
 open("a", "w").close()
 os.link("a", "b")
 os.rename("a", "b")
-assert sorted(os.listdir(".")) == ["a", "b"] and os.stat("a").st_nlink == 2
+assert {"a", "b"} <= set(os.listdir(".")) and os.stat("a").st_nlink == 2
 END
         run_cmd python3 rename.py "$MNT"
 }

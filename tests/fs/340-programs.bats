@@ -123,6 +123,45 @@ three"
         assert_output --partial "Text file busy"
 }
 
+@test "programs and scripts run from it; what runs cannot be written to" {
+        require_command gcc
+        cat >program.c <<'END'
+#include <stdio.h>
+#include <unistd.h>
+int main(void)
+{
+        char byte;
+        puts("up");
+        fflush(stdout);
+        return read(0, &byte, 1) == 1;
+}
+END
+        run_cmd gcc -o "$MNT/program" program.c
+        printf '#!/bin/sh\necho "script $1"\n' >"$MNT/script"
+        run_cmd -126 bash -c '"$1"' - "$MNT/script"
+        chmod +x "$MNT/script"
+        run_cmd "$MNT/script" one
+        assert_output "script one"
+        mkfifo input output
+        "$MNT/program" <input >output 3>&- &
+        pid=$!
+        exec 5>input
+        read -r up <output
+        assert_equal "$up" up
+        run_cmd -1 bash -c 'exec 6>>"$1"' - "$MNT/program"
+        assert_output --partial "Text file busy"
+        # replaced or removed it may be; what runs goes on
+        cp "$MNT/program" "$MNT/other"
+        mv "$MNT/other" "$MNT/program"
+        rm "$MNT/program"
+        exec 5>&-
+        wait "$pid"
+        # as soon as it has ended it can be written to
+        run_cmd gcc -o "$MNT/program" program.c
+        run_cmd "$MNT/program"
+        run_cmd bash -c 'exec 6>>"$1"' - "$MNT/program"
+}
+
 @test "flock and fcntl locks" {
         require_command flock
         echo data >"$MNT/file"

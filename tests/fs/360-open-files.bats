@@ -15,7 +15,7 @@ setup() {
         printf 'still here\n' >"$MNT/file"
         exec 8<>"$MNT/file"
         rm "$MNT/file"
-        run_cmd ls -A "$MNT"
+        run_cmd root_names
         assert_output ""
         run_cmd cat /dev/fd/8
         assert_output "still here"

@@ -45,8 +45,8 @@ gather() {
         same_tree tree back
 
         # and away with it: nothing is left of it
-        find "$MNT" -mindepth 1 -delete
-        run_cmd ls -A "$MNT"
+        empty_root
+        run_cmd root_names
         assert_output ""
         umount_store
         check_store

@@ -73,3 +73,14 @@ END
         run_cmd -2 "${BATS_TEST_DIRNAME}/../../scripts/posix-suite"
         assert_output --partial "usage:"
 }
+
+@test "STORE: it works in a store that is there, and leaves it as it was" {
+        mount_store
+        echo text >"$MNT/kept"
+        umount_store
+        printf 'echo 1..1; : >left; [ -e ../../kept ] && echo ok 1\n' >suite/tests/a/00.t
+        STORE=$STORE suite -0
+        assert_output "1 passed, 0 failed, 0 failed as expected"
+        mount_store
+        assert_equal "$(ls -A "$MNT")" kept
+}

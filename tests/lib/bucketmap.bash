@@ -10,6 +10,9 @@
 #   same_tree A B               contents, modes, times, links
 #   as_user COMMAND...          as an ordinary user (root only)
 #   require_*                   skips, or with CI=true fails, naming what is missing
+#
+# BUCKETMAP_AGED names a store to work on instead of a new one, on the
+# filesystem of TMPDIR: the tests take it in turns. What it has in "aged" stays.
 
 bats_require_minimum_version 1.5.0
 for library in bats-support bats-assert bats-file; do
@@ -36,13 +39,25 @@ scratch_new() {
         # odd bytes in names are part of the tests: no locale shall mend them
         export LC_ALL=C.UTF-8 TZ=UTC
         cd "$SCRATCH" || return 1
+        [ -z "${BUCKETMAP_AGED:-}" ] || mv -T "$BUCKETMAP_AGED" "$STORE"
 }
 
 scratch_free() {
         cd / || return 1
         [ -n "${SCRATCH:-}" ] || return 0
         release_mounts "$SCRATCH"
+        [ -z "${BUCKETMAP_AGED:-}" ] || give_back
         rm -rf --one-file-system "$SCRATCH"
+}
+
+# The store of all goes back as the next test wants it.
+give_back() {
+        local store=$SCRATCH/store mnt=$SCRATCH/mnt
+        run_bm mount "$store" "$mnt"
+        MNT=$mnt empty_root
+        chmod 755 "$mnt"
+        run_bm umount "$mnt"
+        mv -T "$store" "$BUCKETMAP_AGED"
 }
 
 setup() {

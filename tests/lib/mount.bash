@@ -30,6 +30,15 @@ mount_foreground() {
         wait_until is_mounted "$MNT"
 }
 
+# What is in the root of the mount, but for what an aged store brings along.
+root_names() {
+        ls -A --ignore=aged "$MNT"
+}
+
+empty_root() {
+        find "$MNT" -mindepth 1 -maxdepth 1 ! -name aged -exec rm -r {} +
+}
+
 is_mounted() {
         mountpoint -q "$1"
 }
