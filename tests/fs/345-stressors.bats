@@ -20,7 +20,7 @@ sound() {
         chmod 777 "$MNT/dir"
         # some count no operations; these end by the time
         limit=(10 3)
-        [ -z "${BUCKETMAP_SOAK:-}" ] || limit=(1000 60)
+        [ -z "${BUCKETMAP_SOAK:-}" ] || limit=(1000 5)
         # "class 'filesystem' stressors: NAME..."
         read -ra names < <(stress-ng --class 'filesystem?' | sed -n 's/.*stressors: *//p')
         [ "${#names[@]}" -gt 40 ] || fail "stress-ng names but ${#names[@]} stressors"
