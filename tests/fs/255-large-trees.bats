@@ -16,7 +16,7 @@ size() {
 
 @test "a listing of many entries gives each exactly once, while others come and go" {
         local n
-        [ -z "${BUCKETMAP_AGED:-}" ] || skip "fills a new store"
+        require_new_store
         n=$(size 200000 10000000)
         run_cmd "${BUCKETMAP_LOAD_KEYS:-$BUCKETMAP_BUILD/tests/fs/load-keys}" "$STORE" "$n" 0
         mount_store

@@ -60,3 +60,74 @@ sound() {
         refute_output --regexp 'ERROR|handle .* not found|failed for handle'
         sound
 }
+
+@test "fs_mark" {
+        # not in Debian, so nobody's fault
+        command -v fs_mark >/dev/null || skip "missing: fs_mark"
+        for method in 1 2 3 4 5 6; do
+                run_cmd fs_mark -d "$MNT/marks" -t 4 -n 200 -s 5000 -S "$method" -k -l fs_mark.log
+        done
+        assert_equal "$(find "$MNT/marks" -type f -size 5000c | wc -l)" 4800
+        sound
+}
+
+@test "many small files, synced in every way that fs_mark does, outlive a kill" {
+        require_command python3
+        cat >mark.py <<'END'
+import os, sys, threading
+top, what = sys.argv[1:]
+THREADS, FILES, SIZE = 4, 100, 5000
+METHODS = "each", "directory", "after", "backwards", "sync"
+
+def content(path):
+    return (os.path.basename(path).encode() * SIZE)[:SIZE]
+
+def sync(path):
+    fd = os.open(path, os.O_RDONLY)
+    os.fsync(fd)
+    os.close(fd)
+
+def make(path, now):
+    fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    os.write(fd, content(path))
+    if now:
+        os.fsync(fd)
+    os.close(fd)
+
+def work(method, thread):
+    place = "%s/%s/%d" % (top, method, thread)
+    os.makedirs(place)
+    paths = ["%s/%08d-%d" % (place, i, thread) for i in range(FILES)]
+    for path in paths:
+        make(path, method in ("each", "directory"))
+        if method == "directory":
+            sync(place)
+    if method == "after":
+        for path in paths:
+            sync(path)
+    elif method == "backwards":
+        for path in reversed(paths):
+            sync(path)
+    elif method == "sync":
+        sync(place)
+
+for method in METHODS:
+    if what == "make":
+        threads = [threading.Thread(target=work, args=(method, i)) for i in range(THREADS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    names = [os.path.join(place, name) for place, _, files in os.walk(top + "/" + method) for name in files]
+    assert len(names) == THREADS * FILES, (method, len(names))
+    for path in names:
+        with open(path, "rb") as file:
+            assert file.read() == content(path), path
+END
+        mkdir "$MNT/marks"
+        run_cmd python3 mark.py "$MNT/marks" make
+        kill_daemon
+        mount_store
+        run_cmd python3 mark.py "$MNT/marks" look
+        sound
+}

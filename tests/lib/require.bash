@@ -48,3 +48,8 @@ as_user() {
         setpriv --reuid "$BUCKETMAP_TEST_USER" --regid "$(id -g "$BUCKETMAP_TEST_USER")" \
                 --clear-groups env HOME="$home" "$@"
 }
+
+# For what is said of the figures of a store with nothing else in it.
+require_new_store() {
+        [ -z "${BUCKETMAP_AGED:-}" ] || skip "for a new store"
+}
