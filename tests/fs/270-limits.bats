@@ -73,6 +73,15 @@ os.stat("f")
 END
 }
 
+@test "no quotas: ENOSYS" {
+        probe <<'END'
+top = os.open(".", os.O_RDONLY)
+quota = ctypes.create_string_buffer(1024)
+for command in 0x80000700, 0x80000500: # Q_GETQUOTA, Q_GETINFO of users
+    gives("ENOSYS", libc.syscall(443, top, command, 0, quota)) # quotactl_fd
+END
+}
+
 @test "no swap file: EINVAL" {
         require_root
         probe <<'END'
