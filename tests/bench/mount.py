@@ -8,6 +8,7 @@ the ratio to the daemon that does nothing.
 """
 import argparse
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -52,6 +53,32 @@ def run_tree(figures, places, tree):
         for place in places[turn % len(places):] + places[:turn % len(places)]:
             us = timed(command(os.path.join(place.root, "tree")), cpus)
             figures.add(f"{name}, a tree", place.name, us_per_op=us / files)
+
+
+# fio's own name of what is done, bytes at once
+FIO = {"fio-write": ("write", 131072), "fio-read": ("read", 131072),
+       "fio-randread": ("randread", 4096), "fio-randwrite": ("randwrite", 4096)}
+
+
+def run_fio(figures, places, megabytes):
+    """Sequential and random I/O of one large file, as fio does it; the file stays for the next."""
+    cpus = cpus_for(1)
+    for place in places:
+        place.pin(cpus)
+    for turn, (name, (kind, block)) in enumerate(FIO.items()):
+        for place in places[turn % len(places):] + places[:turn % len(places)]:
+            ops = (megabytes << 20) // block if block > 4096 else 2048
+            told = subprocess.run(
+                ["fio", "--output-format=json", "--ioengine=psync", "--thread", f"--name={name}",
+                 f"--filename={place.root}/fio", f"--rw={kind}", f"--bs={block}",
+                 f"--size={megabytes}M", f"--io_size={ops * block}", "--allow_file_create=1",
+                 "--fallocate=none"],
+                check=True, capture_output=True, text=True,
+                preexec_fn=lambda: os.sched_setaffinity(0, cpus)).stdout
+            way = json.loads(told)["jobs"][0]["read" if "read" in kind else "write"]
+            figures.add(f"{name}, {megabytes} MiB", place.name, us_per_op=way["lat_ns"]["mean"] / 1e3)
+    for place in places:
+        os.unlink(os.path.join(place.root, "fio"))
 
 
 def write_archive(path, files, size):
@@ -121,8 +148,9 @@ def main():
     p.add_argument("--tree", metavar="DIR", default="/usr/include/linux", help="the real tree (%(default)s)")
     p.add_argument("--rounds", type=int, metavar="N", help="medians of so many")
     p.add_argument("--files", type=int, metavar="N", help="small files a client and round")
-    p.add_argument("--only", metavar="small|large|durable|tree|import",
-                   help="this part alone", choices=["small", "large", "durable", "tree", "import"])
+    p.add_argument("--only", metavar="small|large|fio|durable|tree|import",
+                   help="this part alone",
+                   choices=["small", "large", "fio", "durable", "tree", "import"])
     options = p.parse_args()
     rounds = options.rounds or (3 if options.quick else 7)
     files = options.files or (400 if options.quick else 4000)
@@ -167,6 +195,8 @@ def measure(figures, scratch, places, options, rounds, files):
             run_tree(figures, order, options.tree)
         if wanted("large"):
             run_phases(figures, order, LARGE, "64 MiB", 1, files, 100)
+        if wanted("fio") and (turn == 0 or not options.quick):
+            run_fio(figures, order, 64 if options.quick else 256)
         for clients in (1, 4) if wanted("durable") else ():
             run_phases(figures, order, DURABLE, f"{clients} client" + ("s" if clients > 1 else ""), clients,
                        files // 4, 100)

@@ -45,11 +45,11 @@ class Nothing(Place):
 
 
 class Bucketmap(Place):
-    def __init__(self, scratch, binary=None):
+    def __init__(self, scratch, binary=None, options=()):
         super().__init__("bucketmap", scratch.sub("mnt"))
         self.binary = binary or frame.built("fs", "bucketmap")
         self.store = os.path.join(scratch.path, "store")
-        subprocess.run([self.binary, "mount", self.store, self.root], check=True,
+        subprocess.run([self.binary, "mount", *options, self.store, self.root], check=True,
                        stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         with open(os.path.join(self.store, "lock"), encoding="utf-8") as lock:
             self.pid = int(lock.read().split()[0])

@@ -21,8 +21,9 @@ value() {
 
 @test "mount: each operation on all, as many requests as the daemon that does nothing" {
         require_bench
+        require_command fio
         local phase
-        for part in small tree large durable import; do
+        for part in small tree large fio durable import; do
                 run_cmd python3 "$SOURCE/tests/bench/mount.py" --quick --rounds 1 --files 64 --dir "$SCRATCH" \
                         --tree "$SCRATCH/tree" --only "$part" --json "$part.json"
         done
@@ -35,6 +36,7 @@ value() {
         done
         value tree.json "rm -r, a tree" bucketmap us_per_op
         value large.json "random-write, 64 MiB" bucketmap us_per_op
+        value fio.json "fio-randwrite, 64 MiB" bucketmap us_per_op
         value durable.json "create-fsync, 4 clients" bucketmap us_per_op
         value import.json "import, 100 B" "one by one" us_per_op
         assert_equal "$(mounts_below "$SCRATCH")" ""
@@ -49,6 +51,14 @@ value() {
         value space.json "1024 bytes, half removed" ext4 bytes_per_file
         value space.json "100 bytes, loaded" tar bytes_per_file
         assert_equal "$(mounts_below "$SCRATCH")" ""
+}
+
+@test "background: latencies beside checkpoints and compaction" {
+        require_bench
+        run_cmd python3 "$SOURCE/tests/bench/background.py" --quick --keys 20000 --dir "$SCRATCH" --json background.json
+        value background.json "hit alone" bucketmap p99_us
+        value background.json "hit beside compaction" bucketmap p9999_us
+        value background.json "insert beside checkpoints" bucketmap max_us
 }
 
 @test "scripts/bench says what it wants" {
