@@ -16,31 +16,35 @@ enum {
 };
 
 /* What a sync failed for may be clean in the page cache and not on the disk:
- * trying again would succeed and mean nothing. */
-static int sync_file(struct bm_store *store, int fd)
+ * trying again would succeed and mean nothing. R is the sync's result. */
+static int final(struct bm_store *store, int r)
 {
-        int r = bm_io_call(store->io, sync_data, fd);
         if (r < 0)
                 bm_syncer_fail(&store->syncer, -EIO);
         return r;
 }
 
+static bool is_cold_and_new(const struct bm_segment *s)
+{
+        return s->header.kind == BM_SEGMENT_COLD &&
+               atomic_load(&s->synced) < atomic_load_explicit(&s->used, memory_order_acquire);
+}
+
 static int sync_cold(struct bm_store *store)
 {
         struct bm_segment **list;
-        size_t n;
+        size_t n, n_new = 0;
         int r = bm_drives_list(&store->drives, &list, &n);
         for (size_t i = 0; i < n && r == 0; i++) {
-                struct bm_segment *s = list[i];
-                uint64_t used = atomic_load_explicit(&s->used, memory_order_acquire);
-                if (s->header.kind != BM_SEGMENT_COLD || atomic_load(&s->synced) >= used)
+                if (!is_cold_and_new(list[i]))
                         continue;
-                r = bm_segment_sync(s, used);
-                if (r < 0)
-                        bm_syncer_fail(&store->syncer, -EIO);
+                r = bm_segment_sync(list[i], atomic_load(&list[i]->used));
                 if (r == 0)
-                        bm_segment_close_file(s);
+                        bm_segment_close_file(list[i]);
+                list[n_new++] = list[i];
         }
+        if (r == 0)
+                r = bm_segments_sync_names(list, n_new);
         free(list);
         return r;
 }
@@ -54,7 +58,7 @@ static int write_manifest(struct bm_store *store, const struct bm_manifest *m)
                 r = bm_io_call(store->io, pwrite, store->manifests.fd, bytes, sizeof(bytes),
                                m->generation % 2 * BM_MANIFEST_ROOT);
         while (bm_space_helps(store, r));
-        return r < 0 ? r : sync_file(store, store->manifests.fd);
+        return r < 0 ? r : final(store, bm_io_call(store->io, sync_data, store->manifests.fd));
 }
 
 static void fill_manifest(struct bm_store *store, struct bm_manifest *m)
@@ -85,14 +89,14 @@ static void finish_manifest(struct bm_store *store, struct bm_manifest *m)
 static int sync_data(struct bm_store *store)
 {
         int r = bm_syncer_sync_wholly(&store->syncer);
-        return r == 0 ? sync_cold(store) : r;
+        return r == 0 ? final(store, sync_cold(store)) : r;
 }
 
 /* Everything that the manifest names is made durable before it. */
 static int sync_all(struct bm_writer *w)
 {
         int r = sync_data(w->store);
-        return r == 0 ? sync_file(w->store, w->file->fd) : r;
+        return r == 0 ? final(w->store, bm_segment_settle(w->file)) : r;
 }
 
 /*
@@ -184,7 +188,7 @@ static int write_locked(struct bm_store *store, bool clean, bool alone)
          * full disk what that one alone refers to is the room that everybody waits for. */
         if (clean || alone)
                 (void)rewrite_manifest(store, clean);
-        bm_checkpoint_free_unreferenced(store);
+        bm_checkpoint_free_unreferenced(store, clean || alone);
         return 0;
 }
 
@@ -219,7 +223,7 @@ int bm_checkpoint_unclean(struct bm_store *store)
 void bm_checkpoint_free(struct bm_store *store)
 {
         pthread_mutex_lock(&store->checkpoint_lock);
-        bm_checkpoint_free_unreferenced(store);
+        bm_checkpoint_free_unreferenced(store, false);
         pthread_mutex_unlock(&store->checkpoint_lock);
 }
 

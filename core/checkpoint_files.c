@@ -59,25 +59,39 @@ static bool is_free(const struct bm_segment *s, uint64_t generation)
                atomic_load_explicit(&s->pins, memory_order_acquire) == 0;
 }
 
-void bm_checkpoint_free_unreferenced(struct bm_store *store)
+/* Whether the log says of itself, durably, that it was so up to S: only then would a rebuild know
+ * what the gap is that S leaves (goes_on in rebuild.c). */
+static bool is_told(struct bm_store *store, const struct bm_segment *s)
+{
+        return s->header.kind != BM_SEGMENT_LOG ||
+               atomic_load(&store->syncer.told) >= bm_pos(s->header.number, BM_SEGMENT_HEADER);
+}
+
+void bm_checkpoint_free_unreferenced(struct bm_store *store, bool at_once)
 {
         struct bm_segment **list;
-        size_t n;
+        size_t n, n_free = 0;
         if (bm_drives_list(&store->drives, &list, &n) < 0)
                 return; /* the next checkpoint does it */
         for (size_t i = 0; i < n; i++) {
                 if (!is_free(list[i], store->manifests.newest.generation))
+                        continue;
+                /* Where that is in vain there is no room to say it, and there will be none
+                 * before something is freed. */
+                if (!is_told(store, list[i]) && at_once)
+                        (void)!bm_syncer_sync_wholly(&store->syncer);
+                else if (!is_told(store, list[i]))
                         continue;
                 /* an index segment goes with each checkpoint for another that came */
                 if (list[i]->header.kind == BM_SEGMENT_INDEX)
                         atomic_fetch_add(&store->manifests.index_freed, list[i]->size);
                 else
                         atomic_fetch_add(&store->freed_bytes, list[i]->size);
-                int r = bm_drives_remove(&store->drives, list[i]);
-                if (r < 0)
-                        bm_store_log(store, BM_LOG_WARNING, "cannot remove a segment: %s",
-                                     strerror(-r));
+                list[n_free++] = list[i];
         }
+        int r = bm_drives_remove_all(&store->drives, list, n_free);
+        if (r < 0)
+                bm_store_log(store, BM_LOG_WARNING, "cannot remove a segment: %s", strerror(-r));
         free(list);
 }
 

@@ -36,7 +36,7 @@ void bm_checkpoint_exclude_data(struct bm_writer *w);
 /* The same for index files that nothing in the new tables refers to. */
 void bm_checkpoint_exclude_index(struct bm_writer *w);
 /* Frees what neither of the two kept manifests refers to. */
-void bm_checkpoint_free_unreferenced(struct bm_store *store);
+void bm_checkpoint_free_unreferenced(struct bm_store *store, bool at_once);
 /* Which index file is mostly garbage and shall be written anew: BM_REWRITE_NONE, a file id, or
  * BM_REWRITE_ALL for a checkpoint that leaves no other. */
 uint32_t bm_checkpoint_rewrite(struct bm_store *store, bool alone);

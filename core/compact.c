@@ -17,6 +17,7 @@
 enum {
         DUE_SHARE = 7,         /* one in so many bytes dead: compact */
         TOMBSTONES_SHARE = 10, /* kept tombstones, one byte to so many that live: too many */
+        DEAD_BUSY = 8 << 20,   /* bytes that are worth two checkpoints beside others' work */
 };
 
 struct compaction {
@@ -522,11 +523,13 @@ static struct choice look(struct bm_store *store)
         return c;
 }
 
-bool bm_compact_due(struct bm_store *store)
+bool bm_compact_due(struct bm_store *store, bool busy)
 {
         struct choice c = look(store);
         if (c.tombstones)
                 return true;
+        if (busy && c.dead < DEAD_BUSY)
+                return false;
         return c.best && c.dead * DUE_SHARE > c.used &&
                (c.dead > 2 * bm_space_segment_size(store) || c.best_share > 0.9);
 }

@@ -25,8 +25,9 @@ int bm_compact_one(struct bm_store *store, unsigned least_share, bool *done);
  */
 int bm_compact_all(struct bm_store *store, uint64_t log, uint64_t cold);
 
-/* Whether enough is dead, of all that is used, to be worth the copying. */
-bool bm_compact_due(struct bm_store *store);
+/* Whether enough is dead, of all that is used, to be worth the copying. BUSY: others write; then
+ * what is little can wait until they do not. */
+bool bm_compact_due(struct bm_store *store, bool busy);
 
 /* Whether emptied segments wait for a checkpoint to be freed. */
 bool bm_compact_pending(struct bm_store *store);

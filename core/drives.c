@@ -45,7 +45,9 @@ static uint32_t free_file_id(struct bm_drives *d)
 
 static enum bm_segment_access access_to(const struct bm_drives *d, unsigned drive)
 {
-        return d->drives[drive].nomap ? BM_SEGMENT_BY_CALLS : BM_SEGMENT_MAPPED;
+        if (d->drives[drive].nomap)
+                return BM_SEGMENT_BY_CALLS;
+        return d->drives[drive].in_memory ? BM_SEGMENT_IN_MEMORY : BM_SEGMENT_MAPPED;
 }
 
 /* Who syncs often would write a huge page for each few bytes. */
@@ -169,13 +171,30 @@ void bm_drives_forget(struct bm_drives *d, struct bm_segment *s)
         bm_segment_free(s);
 }
 
+int bm_drives_remove_all(struct bm_drives *d, struct bm_segment *const *list, size_t n)
+{
+        bool touched[BM_DRIVES_MAX] = {false};
+        int r = 0, one;
+        for (size_t i = 0; i < n; i++) {
+                one = bm_segment_unlink(list[i]);
+                if (one == 0)
+                        touched[list[i]->header.drive] = true;
+                else
+                        r = one;
+        }
+        for (unsigned i = 0; i < d->n_drives; i++) {
+                one = touched[i] ? bm_io_call(d->io, sync_dir, d->drives[i].segments) : 0;
+                if (one < 0)
+                        r = one;
+        }
+        for (size_t i = 0; i < n; i++)
+                bm_drives_forget(d, list[i]);
+        return r;
+}
+
 int bm_drives_remove(struct bm_drives *d, struct bm_segment *s)
 {
-        int r = bm_segment_unlink(s);
-        if (r == 0)
-                r = bm_io_call(d->io, sync_dir, s->dir);
-        bm_drives_forget(d, s);
-        return r;
+        return bm_drives_remove_all(d, &s, 1);
 }
 
 int bm_drives_each(struct bm_drives *d, int (*fn)(void *ctx, struct bm_segment *segment), void *ctx)

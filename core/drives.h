@@ -17,6 +17,7 @@ struct bm_drive {
         int dir;      /* descriptor of the drive's directory */
         int segments; /* of its segments directory */
         bool nomap;   /* segments are written by calls */
+        bool in_memory;
         uint8_t uuid[BM_UUID];
 };
 
@@ -85,6 +86,8 @@ int bm_drives_scan(struct bm_drives *drives, bool writable,
 
 /* Takes it from the table, removes the file durably and frees it. */
 int bm_drives_remove(struct bm_drives *drives, struct bm_segment *segment);
+/* The same for N of them, with one sync of each directory. */
+int bm_drives_remove_all(struct bm_drives *drives, struct bm_segment *const *list, size_t n);
 /* Takes it from the table and frees it; the file stays. */
 void bm_drives_forget(struct bm_drives *drives, struct bm_segment *segment);
 

@@ -23,11 +23,15 @@ struct bm_io_space {
         /* to write over what is allocated never wants for room: a store into a
          * mapping cannot meet a full disk */
         bool in_place;
+        /* there is no disk behind it (tmpfs) */
+        bool in_memory;
 };
 
 struct bm_io_file {
         uint64_t size_bytes, allocated_bytes;
 };
+
+enum { BM_IO_FILL_MAX = 2 << 20 };
 
 struct bm_io_ops {
         /* A directory, for the _at calls. Returns a descriptor. */
@@ -65,8 +69,12 @@ struct bm_io_ops {
         /* Stores into a mapping of FD at OFFSET; BASE is what map gave. */
         int (*map_write)(const struct bm_io *io, int fd, void *base, uint64_t offset,
                          const void *src, size_t len);
-        /* Makes the first touch of [offset, offset+len) cheap; a hint. */
+        /* Maps the pages of [offset, offset+len) for writing; a hint. */
         int (*prefault)(const struct bm_io *io, int fd, void *base, uint64_t offset, size_t len);
+        /* Puts [offset, offset+len), which is allocated and holds nothing yet, into the page cache,
+         * so that the first stores into it are cheap; at most BM_IO_FILL_MAX bytes. -EIO where the
+         * file ends before: it does not get longer. */
+        int (*fill)(const struct bm_io *io, int fd, uint64_t offset, size_t len);
 
         /* A whole-file lock that dies with the last copy of FD; -EWOULDBLOCK
          * if somebody else holds it. */

@@ -24,6 +24,11 @@
 
 enum { STAT_BLOCK = 512 };
 
+#define EXT_MAGIC   0xEF53 /* ext2, ext3, ext4 */
+#define XFS_MAGIC   0x58465342
+#define TMPFS_MAGIC 0x01021994
+#define F2FS_MAGIC  0xF2F52010
+
 /* The result of EXPR, repeated while a signal interrupts it; negative errno. */
 #define retried(expr)                                                                              \
         ({                                                                                         \
@@ -110,12 +115,14 @@ static int posix_list(const struct bm_io *io, int dir, int (*fn)(void *ctx, cons
 
 static int posix_stat(const struct bm_io *io, int fd, struct bm_io_file *file)
 {
-        struct stat st;
+        struct statx st;
 
-        if (fstat(fd, &st) < 0)
+        /* Not its times: whoever asks for those makes the next write change them, and the sync
+         * behind that one has the inode to write as well. */
+        if (statx(fd, "", AT_EMPTY_PATH, STATX_SIZE | STATX_BLOCKS, &st) < 0)
                 return -errno;
-        file->size_bytes = (uint64_t)st.st_size;
-        file->allocated_bytes = (uint64_t)st.st_blocks * STAT_BLOCK;
+        file->size_bytes = st.stx_size;
+        file->allocated_bytes = st.stx_blocks * STAT_BLOCK;
         return 0;
 }
 
@@ -127,12 +134,7 @@ static int posix_stat(const struct bm_io *io, int fd, struct bm_io_file *file)
  */
 static bool writes_in_place(long type)
 {
-        static const long known[] = {
-                0xEF53,     /* ext2, ext3, ext4 */
-                0x58465342, /* xfs */
-                0x01021994, /* tmpfs */
-                0xF2F52010, /* f2fs */
-        };
+        static const long known[] = {EXT_MAGIC, XFS_MAGIC, TMPFS_MAGIC, F2FS_MAGIC};
         for (size_t i = 0; i < bm_array_size(known); i++) {
                 if ((type & UINT32_MAX) == known[i])
                         return true;
@@ -156,6 +158,7 @@ static int posix_space(const struct bm_io *io, int fd, struct bm_io_space *space
                 return r;
         space->device = st.st_dev;
         space->in_place = writes_in_place((long)fs.f_type);
+        space->in_memory = fs.f_type == TMPFS_MAGIC;
         if (!bm_mul_ok(vfs.f_blocks, vfs.f_frsize, &space->total_bytes) ||
             !bm_mul_ok(vfs.f_bfree, vfs.f_frsize, &space->free_bytes) ||
             !bm_mul_ok(vfs.f_bavail, vfs.f_frsize, &space->available_bytes))
@@ -284,6 +287,20 @@ static int posix_prefault(const struct bm_io *io, int fd, void *base, uint64_t o
         return bm_guarded_touch((uint8_t *)base + from, to - from, page);
 }
 
+/* By one call, for which the kernel takes pages of many KiB where the filesystem has them:
+ * one fault then maps them all. Populating the mapping takes one for each 4 KiB. */
+static int posix_fill(const struct bm_io *io, int fd, uint64_t offset, size_t len)
+{
+        static uint8_t zeros[BM_IO_FILL_MAX]; /* never written: it takes no memory */
+        struct bm_io_file file;
+        int r = posix_stat(io, fd, &file);
+
+        /* one that somebody cut must not get its length back, as if nothing was lost */
+        if (r == 0 && !bm_range_ok(offset, len, file.size_bytes))
+                r = -EIO;
+        return r < 0 ? r : posix_pwrite(io, fd, zeros, bm_min_u64(len, sizeof(zeros)), offset);
+}
+
 static int posix_lock(const struct bm_io *io, int fd, bool exclusive)
 {
         return retried(flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB));
@@ -309,6 +326,7 @@ static const struct bm_io_ops posix_ops = {
         .unmap = posix_unmap,
         .map_write = posix_map_write,
         .prefault = posix_prefault,
+        .fill = posix_fill,
         .lock = posix_lock,
 };
 

@@ -15,13 +15,15 @@
 
 enum {
         ROUND_SECONDS = 2,
+        QUIET_SECONDS = 1, /* without a full segment: nobody writes much */
         VICTIMS_A_CHECKPOINT = 8,
+        BYTES_A_CHECKPOINT = 8 << 20, /* or so many victims as have this */
         VICTIMS_A_STEP = 64,
-        SHARE_DUE = 10,       /* in the usual course a victim has at least a tenth dead */
-        SHARE_NEEDED = 50,    /* for want of space, or on request, a fiftieth */
-        AHEAD_MAX = 32 << 20, /* bytes that may be written while a round lasts, */
-        AHEAD_SHARE = 4,      /* or so much of what lives */
-        DEAD_SHARE = 4,       /* of that, if nothing waits to be swept: so little is no hurry */
+        SHARE_DUE = 10,        /* in the usual course a victim has at least a tenth dead */
+        SHARE_NEEDED = 50,     /* for want of space, or on request, a fiftieth */
+        AHEAD_MAX = 128 << 20, /* bytes that may be written while a round lasts, */
+        AHEAD_SHARE = 2,       /* or so much of what lives */
+        DEAD_SHARE = 4,        /* of that, if nothing waits to be swept: so little is no hurry */
 };
 
 /* A checkpoint that compaction or replay wants. -ENOSPC is for later. */
@@ -31,13 +33,28 @@ static int checkpoint(struct bm_store *store)
         return r == -ENOSPC ? 0 : r;
 }
 
-/* Empties segments; what was won is freed by the two checkpoints behind it. */
-static int compact(struct bm_store *store, unsigned least_share, bool all)
+/* What a round is for. */
+enum effort {
+        BUSY,     /* what is due while others write */
+        USUAL,    /* what is due */
+        NEEDED,   /* somebody waits for room: one step, and then they look whether it is enough */
+        THOROUGH, /* all that can be won */
+};
+
+static uint64_t victims_a_checkpoint(struct bm_store *store)
 {
+        return bm_max_u64(VICTIMS_A_CHECKPOINT, BYTES_A_CHECKPOINT / bm_space_segment_size(store));
+}
+
+/* Empties segments; what was won is freed by the two checkpoints behind it. */
+static int compact(struct bm_store *store, enum effort effort)
+{
+        unsigned least_share = effort == THOROUGH ? SHARE_NEEDED : SHARE_DUE;
         bool done = true;
         int r = 0;
-        while (r == 0 && done && (all || bm_compact_due(store))) {
-                for (int i = 0; r == 0 && done && i < VICTIMS_A_CHECKPOINT; i++) {
+        while (r == 0 && done && (effort == THOROUGH || bm_compact_due(store, effort == BUSY))) {
+                uint64_t n = victims_a_checkpoint(store);
+                for (uint64_t i = 0; r == 0 && done && i < n; i++) {
                         if (atomic_load(&store->closing))
                                 return 0;
                         r = bm_compact_one(store, least_share, &done);
@@ -84,20 +101,13 @@ static int make_room(struct bm_store *store, unsigned least_share, bool *won)
         return r;
 }
 
-/* What a round is for. */
-enum effort {
-        USUAL,    /* what is due */
-        NEEDED,   /* somebody waits for room: one step, and then they look whether it is enough */
-        THOROUGH, /* all that can be won */
-};
-
 /* In the usual course step after step, until the reserve is whole or nothing is won any more. */
 static int refill(struct bm_store *store, enum effort effort, bool *won)
 {
         int r;
         do
                 r = make_room(store, effort == NEEDED ? SHARE_NEEDED : SHARE_DUE, won);
-        while (r == 0 && effort == USUAL && *won && bm_space_is_short(store) &&
+        while (r == 0 && effort <= USUAL && *won && bm_space_is_short(store) &&
                !atomic_load(&store->closing));
         return r == -ENOSPC ? 0 : r;
 }
@@ -113,11 +123,10 @@ static int one_round(struct bm_store *store, enum effort effort, bool *won)
         in_round = true;
         if (atomic_load(&store->drops->n_keys) > 0)
                 swept = bm_large_sweep(store, NULL);
-        if (effort == NEEDED || (effort == USUAL && !bm_space_refill(store)))
+        if (effort == NEEDED || (effort <= USUAL && !bm_space_refill(store)))
                 compacted = refill(store, effort, won);
-        else if (effort == THOROUGH || bm_compact_due(store))
-                compacted = compact(store, effort == THOROUGH ? SHARE_NEEDED : SHARE_DUE,
-                                    effort == THOROUGH);
+        else
+                compacted = compact(store, effort);
         if (bm_checkpoint_due(store))
                 r = checkpoint(store);
         for (int i = 0; r == 0 && i < 2 && bm_compact_pending(store); i++)
@@ -145,19 +154,22 @@ static void *keeper_thread(void *ctx)
 {
         struct bm_store *store = ctx;
         struct bm_keeper *k = &store->keeper;
+        bool woken = false;
+        pthread_setname_np(pthread_self(), "bm-keeper");
         pthread_mutex_lock(&k->lock);
         while (!k->stop) {
                 struct timespec due;
                 clock_gettime(CLOCK_MONOTONIC, &due);
-                due.tv_sec += ROUND_SECONDS;
+                due.tv_sec += woken ? QUIET_SECONDS : ROUND_SECONDS;
                 if (!k->wake)
                         pthread_cond_timedwait(&k->changed, &k->lock, &due);
                 if (k->stop)
                         break;
                 uint64_t asked = k->asked, written = atomic_load(&store->log.written);
+                woken = k->wake; /* a segment is full */
                 k->wake = false;
                 pthread_mutex_unlock(&k->lock);
-                bool won = run_round(store, asked > k->answered ? NEEDED : USUAL);
+                bool won = run_round(store, asked > k->answered ? NEEDED : woken ? BUSY : USUAL);
                 pthread_mutex_lock(&k->lock);
                 k->answered = asked;
                 k->won = won;
@@ -280,6 +292,7 @@ int bm_compact(struct bm_store *store)
 static void *preparer_thread(void *ctx)
 {
         struct bm_store *store = ctx;
+        pthread_setname_np(pthread_self(), "bm-preparer");
         pthread_mutex_lock(&store->preparer_lock);
         while (!store->preparer_stop) {
                 if (!store->preparer_wanted) {

@@ -67,6 +67,8 @@ int bm_log_start(struct bm_log *log, struct bm_segment *segment, uint64_t used)
 {
         pthread_mutex_lock(&log->append_lock);
         set_active(log, segment, used);
+        if (segment->access == BM_SEGMENT_MAPPED || segment->access == BM_SEGMENT_HUGE)
+                segment->filled = used; /* what is behind it is nothing */
         pthread_mutex_unlock(&log->append_lock);
         return 0;
 }
@@ -334,4 +336,14 @@ int bm_log_take_unsynced(struct bm_log *log, struct bm_segment ***segments, size
         }
         pthread_mutex_unlock(&log->append_lock);
         return r;
+}
+
+void bm_log_fill_ahead(struct bm_log *log)
+{
+        if (!atomic_load_explicit(&log->drives->small_pages, memory_order_relaxed))
+                return;
+        bool smallest = atomic_load_explicit(&log->sync_span, memory_order_relaxed) < SPAN_CALLS;
+        pthread_mutex_lock(&log->append_lock);
+        bm_segment_fill_ahead(atomic_load_explicit(&log->active, memory_order_relaxed), smallest);
+        pthread_mutex_unlock(&log->append_lock);
 }

@@ -91,6 +91,9 @@ uint32_t bm_log_seal(const struct bm_segment *segment, uint64_t offset,
 int bm_log_take_unsynced(struct bm_log *log, struct bm_segment ***segments, size_t *n,
                          uint64_t *tail);
 
+/* Before a flush; if there are many, see bm_segment_fill_ahead. */
+void bm_log_fill_ahead(struct bm_log *log);
+
 static inline uint64_t bm_log_tail(struct bm_log *log)
 {
         /* acquire: pairs with the append's release, behind the copy */

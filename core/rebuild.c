@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/intmath.h"
 #include "base/le.h"
 #include "error.h"
 #include "recover.h"
@@ -27,6 +28,7 @@ struct rebuild {
         struct bm_segment **list; /* data segments, log ones by ascending number */
         uint64_t *ends;           /* of the same, bytes: behind the last record but a seal */
         size_t n, n_log;
+        uint64_t told; /* the highest position of which the log says that it was durable */
 };
 
 typedef int (*record_fn)(struct rebuild *rb, const struct bm_record *r,
@@ -77,7 +79,7 @@ static int walk(struct rebuild *rb, record_fn fn)
 
 /* 1: the whole frames of a segment. Behind a seal stands what an earlier
  * recovery discarded. *SEALED: there was one. */
-static int measure(struct bm_segment *s, bool *sealed, uint64_t *end)
+static int measure(struct rebuild *rb, struct bm_segment *s, bool *sealed, uint64_t *end)
 {
         uint64_t at = BM_SEGMENT_HEADER, whole = at;
         struct bm_record r;
@@ -85,6 +87,8 @@ static int measure(struct bm_segment *s, bool *sealed, uint64_t *end)
         *sealed = false;
         while (!*sealed && (result = bm_segment_record(s, at, &r)) == 0) {
                 *sealed = r.type == BM_REC_SEAL;
+                if (r.type == BM_REC_SYNC && r.version > rb->told)
+                        rb->told = r.version;
                 if (*sealed)
                         *end = at;
                 at += r.length;
@@ -280,11 +284,6 @@ static void cut_cold(struct rebuild *rb, struct bm_segment *s)
 }
 
 /*
- * Where the log ended: behind what is whole in the first segment without a
- * seal. Later ones were made ahead, or lost what led to them in a power cut;
- * they are left out, unless something says that more was durable.
- */
-/*
  * For a repair: what was durable counts, with holes in it. The last segment
  * that has any of it; those before it to the last record that is whole, that
  * one to the last before the durable end and what follows without a hole.
@@ -321,13 +320,30 @@ static size_t last_durable(struct rebuild *rb, size_t n_log, size_t last)
         return last;
 }
 
+/*
+ * Whether the log went on from segment I of the list to the next. Between them there may be some
+ * that were emptied and removed. Others are missing because no sync came to them: the log does not
+ * say then that it was durable up to the last of them.
+ */
+static bool goes_on(const struct rebuild *rb, size_t i)
+{
+        uint64_t next = rb->list[i + 1]->header.number;
+        return next == rb->list[i]->header.number + 1 ||
+               rb->told >= bm_pos(next - 1, BM_SEGMENT_HEADER);
+}
+
+/*
+ * Where the log ended: behind what is whole in the first segment without a
+ * seal. Later ones were made ahead, or lost what led to them in a power cut;
+ * they are left out, unless something says that more was durable.
+ */
 static int find_end(struct rebuild *rb, const bool *sealed)
 {
         struct bm_replay *replay = rb->replay;
         size_t n_log = 0, last = 0;
-        while (n_log < rb->n && rb->list[n_log]->header.kind == BM_SEGMENT_LOG)
-                n_log++;
-        while (last + 1 < n_log && sealed[last])
+        for (; n_log < rb->n && rb->list[n_log]->header.kind == BM_SEGMENT_LOG; n_log++)
+                rb->told = bm_max_u64(rb->told, rb->list[n_log]->header.durable);
+        while (last + 1 < n_log && sealed[last] && goes_on(rb, last))
                 last++;
         if (n_log == 0 && rb->n > 0 && rb->store->salvage) {
                 /* copies are left, and no log to judge them by */
@@ -339,6 +355,9 @@ static int find_end(struct rebuild *rb, const bool *sealed)
                 bm_problem_set("no manifest and no log");
                 return BM_E_DAMAGED;
         }
+        if (sealed[last] &&
+            !rb->store->salvage) /* and leads to nothing: another seal takes the place of this */
+                atomic_store(&rb->list[last]->used, rb->ends[last]);
         replay->end = bm_pos(rb->list[last]->header.number, atomic_load(&rb->list[last]->used));
         if (rb->store->salvage)
                 last = last_durable(rb, n_log, last);
@@ -376,7 +395,7 @@ static int collect(struct rebuild *rb)
                 qsort(rb->list, kept, sizeof(struct bm_segment *), compare_segments);
         const uint64_t durable = bm_rebuild_durable_copies(rb->store);
         for (size_t i = 0; i < kept && r == 0; i++) {
-                r = measure(rb->list[i], &sealed[i], &rb->ends[i]);
+                r = measure(rb, rb->list[i], &sealed[i], &rb->ends[i]);
                 if (r == 0 && rb->list[i]->header.kind == BM_SEGMENT_COLD)
                         r = bm_rebuild_measure_cold(rb->store, rb->list[i], durable);
         }

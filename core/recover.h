@@ -10,9 +10,11 @@
 
 #include <stdint.h>
 
+struct bm_drives;
 struct bm_found;
 struct bm_location;
 struct bm_record;
+struct bm_seal;
 struct bm_store;
 struct bm_target;
 
@@ -49,6 +51,10 @@ int bm_rebuild_measure_cold(struct bm_store *store, struct bm_segment *s, uint64
 /* Raises replay->durable to the highest position, from replay->end on, that a
  * record or header claims to be durable. */
 int bm_replay_look_beyond(struct bm_store *store, struct bm_replay *replay);
+
+/* What the file that SEAL leads to, one that was left out when the segments were opened, shows to
+ * have been durable: a position, 0 if nothing or if there is no such file (replay_left_out.c). */
+uint64_t bm_replay_left_out(const struct bm_drives *drives, const struct bm_seal *seal);
 
 /* For both: ids that were given out must not be given out again; and what a
  * record does, in an index that grows as needed. */

@@ -99,13 +99,14 @@ int bm_start_log(struct bm_store *store, uint64_t number, uint64_t durable,
         if (r == -ENOSPC)
                 r = bm_space_spend(store, make_first, &f);
         *segment = f.made;
-        return r;
+        return r < 0 ? r : bm_segment_settle(f.made);
 }
 
 void bm_start_at(struct bm_store *store, struct bm_segment *s, uint64_t used, uint64_t durable)
 {
         bm_log_start(&store->log, s, used);
         atomic_store(&store->syncer.durable, durable);
+        atomic_store(&store->syncer.told, s->header.durable);
         atomic_store(&store->syncer.covered, durable);
 }
 

@@ -2,7 +2,6 @@
 /* Reading the log again: whole frames in order, from the checkpoint to the first that is not whole.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,21 +234,6 @@ static int replay_frame(struct reader *rd, bool apply)
         return 0;
 }
 
-/* Whether a file is there that was left out when the segments were opened. */
-static bool is_left_out(const struct bm_drives *d, uint32_t file_id)
-{
-        char name[BM_SEGMENT_NAME];
-        bool there = false;
-        bm_segment_name(file_id, name);
-        for (unsigned i = 0; i < d->n_drives && !there && !bm_drives_segment(d, file_id); i++) {
-                int fd = bm_io_call(d->io, open_at, d->drives[i].segments, name, O_RDONLY, 0);
-                there = fd != -ENOENT;
-                if (fd >= 0)
-                        (void)bm_io_call(d->io, close, fd);
-        }
-        return there;
-}
-
 /* The segment that a seal leads to, or NULL where it is not there. That is no
  * end of the log if its file is there, but damaged. */
 static struct bm_segment *follow_seal(struct reader *rd, const struct bm_segment *s)
@@ -264,9 +248,8 @@ static struct bm_segment *follow_seal(struct reader *rd, const struct bm_segment
         struct bm_segment *next = by_number(rd, seal.next_number);
         if (next && next->header.salt == seal.next_salt)
                 return next;
-        uint64_t begin = bm_pos(seal.next_number, BM_SEGMENT_HEADER);
-        if (is_left_out(&rd->store->drives, seal.next_file_id) && begin > rd->replay->durable)
-                rd->replay->durable = begin;
+        rd->replay->durable =
+                bm_max_u64(rd->replay->durable, bm_replay_left_out(&rd->store->drives, &seal));
         return NULL;
 }
 

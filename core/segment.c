@@ -9,9 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/intmath.h"
 #include "bucketmap.h"
 
-enum { VERSION_BYTES = 8 }; /* a record of the log gets longer by as much as a copy */
+enum {
+        VERSION_BYTES = 8, /* a record of the log gets longer by as much as a copy */
+        FILL = 64 << 10,   /* what is filled at once as the writer goes on */
+        AHEAD = 1 << 20,   /* and before a sync, if less than AHEAD_MIN is */
+        AHEAD_MIN = 256 << 10,
+        PAGE = 4 << 10,
+};
+
+_Static_assert((int)BM_HUGE_PAGE <= (int)BM_IO_FILL_MAX, "a huge page is filled by one call");
 
 void bm_segment_name(uint32_t file_id, char out[BM_SEGMENT_NAME])
 {
@@ -44,7 +53,8 @@ static int segment_new(const struct bm_io *io, int dir, enum bm_segment_access a
 
 static bool is_stored_into(const struct bm_segment *s)
 {
-        return s->access == BM_SEGMENT_MAPPED || s->access == BM_SEGMENT_HUGE;
+        return s->access == BM_SEGMENT_MAPPED || s->access == BM_SEGMENT_HUGE ||
+               s->access == BM_SEGMENT_IN_MEMORY;
 }
 
 static int map_segment(struct bm_segment *s)
@@ -58,43 +68,22 @@ static int map_segment(struct bm_segment *s)
         return r;
 }
 
-/*
- * What is written a huge page at a time gets huge pages in the page cache (ext4 and xfs of today),
- * and is mapped by them: one fault instead of 512 for the first store after each sync, and hardly
- * a miss of the TLB. Elsewhere it is as good as any other way to fill a file.
- */
-static int write_zeros(struct bm_segment *s)
-{
-        uint8_t *zeros = calloc(1, BM_HUGE_PAGE);
-        int r = zeros ? 0 : -ENOMEM;
-        for (uint64_t at = 0; r == 0 && at < s->size; at += BM_HUGE_PAGE)
-                r = bm_io_call(s->io, pwrite, s->fd, zeros, BM_HUGE_PAGE, at);
-        free(zeros);
-        return r;
-}
-
-static int fill_new(struct bm_segment *s, int dir)
+static int start_new(struct bm_segment *s)
 {
         uint8_t header[BM_SEGMENT_HEADER];
         int r = bm_io_call(s->io, allocate, s->fd, 0, s->size);
-        if (r == 0 && s->access == BM_SEGMENT_HUGE && s->size % BM_HUGE_PAGE == 0)
-                r = write_zeros(s);
         if (r < 0)
                 return r;
         bm_segment_header_encode(&s->header, header);
         r = bm_io_call(s->io, pwrite, s->fd, header, sizeof(header), 0);
-        if (r < 0)
-                return r;
-        r = map_segment(s);
-        if (r < 0)
-                return r;
-        /* a first touch costs a writer up to 29 ms, so it happens here */
-        if (s->base && is_stored_into(s))
+        if (r == 0)
+                r = map_segment(s);
+        s->filled = BM_SEGMENT_HEADER;
+        if (r == 0 && s->base && s->access == BM_SEGMENT_IN_MEMORY) {
                 (void)bm_io_call(s->io, prefault, s->fd, s->base, 0, s->size);
-        r = bm_io_call(s->io, sync_data, s->fd);
-        if (r < 0)
-                return r;
-        return bm_io_call(s->io, sync_dir, dir);
+                s->filled = s->size;
+        }
+        return r;
 }
 
 int bm_segment_make(const struct bm_io *io, int dir, const struct bm_segment_header *header,
@@ -114,7 +103,7 @@ int bm_segment_make(const struct bm_io *io, int dir, const struct bm_segment_hea
                 bm_segment_free(s);
                 return r;
         }
-        r = fill_new(s, dir);
+        r = start_new(s);
         if (r < 0) {
                 /* for good: else a power cut may bring it back beside the one that is made
                  * instead, with the same number */
@@ -127,9 +116,47 @@ int bm_segment_make(const struct bm_io *io, int dir, const struct bm_segment_hea
                 return r;
         }
         atomic_init(&s->used, BM_SEGMENT_HEADER);
-        atomic_init(&s->synced, BM_SEGMENT_HEADER);
         *segmentp = s;
         return 0;
+}
+
+/*
+ * What is written a huge page at a time gets huge pages in the page cache (ext4 and xfs of today),
+ * and is mapped by them: one fault instead of 512, and hardly a miss of the TLB. Elsewhere it is
+ * as good as any other way to fill a file.
+ */
+static uint64_t piece_of(const struct bm_segment *s)
+{
+        return s->access == BM_SEGMENT_HUGE && s->size % BM_HUGE_PAGE == 0 ? BM_HUGE_PAGE : FILL;
+}
+
+/* Pages up to byte END, in pieces that start at their multiples. */
+static int fill(struct bm_segment *s, uint64_t end, uint64_t piece)
+{
+        int r = 0;
+        while (r == 0 && s->filled < end) {
+                uint64_t to = bm_min_u64(bm_round_down(s->filled + piece, piece), s->size);
+                r = bm_io_call(s->io, fill, s->fd, s->filled, to - s->filled);
+                if (r == 0)
+                        s->filled = to;
+        }
+        return r;
+}
+
+int bm_segment_settle(struct bm_segment *s)
+{
+        int r = bm_io_call(s->io, sync_data, s->fd);
+        if (r == 0)
+                atomic_store(&s->synced, BM_SEGMENT_HEADER);
+        return r == 0 ? bm_segments_sync_names(&s, 1) : r;
+}
+
+void bm_segment_fill_ahead(struct bm_segment *s, bool smallest)
+{
+        uint64_t used = atomic_load_explicit(&s->used, memory_order_relaxed);
+        /* no hurry where it fails: the writer meets that */
+        if (is_stored_into(s) && s->filled < used + AHEAD_MIN)
+                (void)!fill(s, bm_min_u64(used + AHEAD, s->size), smallest ? PAGE : FILL);
 }
 
 static int read_existing(struct bm_segment *s, uint32_t file_id)
@@ -177,23 +204,29 @@ int bm_segment_open(const struct bm_io *io, int dir, uint32_t file_id,
                 bm_segment_free(s);
                 return r;
         }
+        s->named = true;
+        s->filled = s->size; /* what is there stays */
         atomic_init(&s->used, BM_SEGMENT_HEADER);
         atomic_init(&s->synced, BM_SEGMENT_HEADER);
         *segmentp = s;
         return 0;
 }
 
-int bm_segment_write(const struct bm_segment *s, uint64_t offset, const void *bytes, size_t len)
+int bm_segment_write(struct bm_segment *s, uint64_t offset, const void *bytes, size_t len)
 {
-        if (is_stored_into(s))
-                return bm_io_call(s->io, map_write, s->fd, s->base, offset, bytes, len);
-        return bm_segment_write_call(s, offset, bytes, len);
+        if (!is_stored_into(s))
+                return bm_segment_write_call(s, offset, bytes, len);
+        int r = fill(s, offset + len, piece_of(s));
+        return r < 0 ? r : bm_io_call(s->io, map_write, s->fd, s->base, offset, bytes, len);
 }
 
-int bm_segment_write_call(const struct bm_segment *s, uint64_t offset, const void *bytes,
-                          size_t len)
+int bm_segment_write_call(struct bm_segment *s, uint64_t offset, const void *bytes, size_t len)
 {
-        return bm_io_call(s->io, pwrite, s->fd, bytes, len, offset);
+        int r = bm_io_call(s->io, pwrite, s->fd, bytes, len, offset);
+        /* what is behind it in its last page is zeros */
+        if (r == 0 && s->filled < offset + len)
+                s->filled = bm_round_down(offset + len + PAGE - 1, PAGE);
+        return r;
 }
 
 /* A segment's file has its size from the start. What was copied into the
@@ -217,6 +250,20 @@ int bm_segment_sync(struct bm_segment *s, uint64_t used)
         if (r == 0)
                 atomic_store(&s->synced, used);
         return r;
+}
+
+int bm_segments_sync_names(struct bm_segment *const *list, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                if (list[i]->named)
+                        continue;
+                int r = bm_io_call(list[i]->io, sync_dir, list[i]->dir);
+                if (r < 0)
+                        return r;
+                for (size_t k = i; k < n; k++) /* of all on this drive */
+                        list[k]->named = list[k]->named || list[k]->dir == list[i]->dir;
+        }
+        return 0;
 }
 
 void bm_segment_close_file(struct bm_segment *s)

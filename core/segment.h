@@ -4,8 +4,8 @@
  * its end, and freed as a whole. Log and cold segments are mapped for as long
  * as they exist; index segments are read and written by offset.
  *
- * Life: made (allocated, synced, entered in its directory) -> filled ->
- * sealed -> emptied (nothing in it lives) -> excluded from a manifest ->
+ * Life: made (allocated) -> perhaps settled (durable, with its name) -> filled, and made durable
+ * by each sync -> sealed -> emptied (nothing in it lives) -> excluded from a manifest ->
  * unlinked once no retained manifest and no reader's pin refers to it.
  */
 #ifndef BM_SEGMENT_H
@@ -29,10 +29,11 @@ enum bm_segment_state {
 /* How its bytes get into a segment's file. All but those of an index segment
  * are read through a mapping in any case. */
 enum bm_segment_access {
-        BM_SEGMENT_READ,     /* not at all */
-        BM_SEGMENT_MAPPED,   /* through the mapping */
-        BM_SEGMENT_HUGE,     /* likewise, by huge pages where the kernel has them for files */
-        BM_SEGMENT_BY_CALLS, /* by pwrite: a full disk is an error of the call */
+        BM_SEGMENT_READ,      /* not at all */
+        BM_SEGMENT_MAPPED,    /* through the mapping */
+        BM_SEGMENT_HUGE,      /* likewise, by huge pages where the kernel has them for files */
+        BM_SEGMENT_IN_MEMORY, /* likewise, and no disk is behind it */
+        BM_SEGMENT_BY_CALLS,  /* by pwrite: a full disk is an error of the call */
 };
 
 struct bm_segment {
@@ -61,7 +62,10 @@ struct bm_segment {
         bool emptied;         /* a compaction found or left nothing in it that is needed */
         bool unreadable;      /* a compaction met damage in it: never chosen again */
         uint64_t excluded_in; /* generation of the first manifest without it */
-        /* the syncer's */
+        /* the writer's: of the log under its append lock, or the one compactor */
+        uint64_t filled; /* bytes from the start whose pages are in memory, ready for a store */
+        /* of who makes it durable: the syncer's leader, or the one that checkpoints */
+        bool named;              /* so is its name */
         _Atomic uint64_t synced; /* bytes from the start that are durable */
 };
 
@@ -75,12 +79,15 @@ void bm_segment_name(uint32_t file_id, char out[BM_SEGMENT_NAME]);
 int bm_segment_parse_name(const char *name, uint32_t *file_id);
 
 /*
- * Makes the file that HEADER describes in DIR, SIZE bytes really allocated,
- * pre-faulted and durable, its directory entry too. On failure no file is left.
- * The segment is the caller's: bm_segment_free.
+ * Makes the file that HEADER describes in DIR, SIZE bytes really allocated. Neither it nor its
+ * name is durable before it is settled or synced. On failure no file is left. The segment is
+ * the caller's: bm_segment_free.
  */
 int bm_segment_make(const struct bm_io *io, int dir, const struct bm_segment_header *header,
                     uint64_t size, enum bm_segment_access access, struct bm_segment **segmentp);
+
+/* Makes a new one durable, with its name. */
+int bm_segment_settle(struct bm_segment *segment);
 
 /* Opens and maps one that is there. BM_E_NOT_FOUND: none yet, or a wiped header;
  * BM_E_DAMAGED: no valid header, or a size that it does not claim. */
@@ -91,15 +98,24 @@ int bm_segment_open(const struct bm_io *io, int dir, uint32_t file_id,
  * Puts LEN bytes at OFFSET of a data segment whose file is still open. What
  * they overwrite is undefined after a failure: -EIO, or -ENOSPC, by calls only.
  */
-int bm_segment_write(const struct bm_segment *segment, uint64_t offset, const void *bytes,
-                     size_t len);
+int bm_segment_write(struct bm_segment *segment, uint64_t offset, const void *bytes, size_t len);
+
+/*
+ * Writes zeros behind what is used. Once they are durable, a sync of what comes in their place
+ * writes that alone, and no news of the file: right where syncs are many, twice the writing where
+ * they are few. SMALLEST: in the smallest pages, for a sync writes each wholly.
+ */
+void bm_segment_fill_ahead(struct bm_segment *segment, bool smallest);
 
 /* The same by a call in any case: then no more than the blocks it hits is dirty. */
-int bm_segment_write_call(const struct bm_segment *segment, uint64_t offset, const void *bytes,
+int bm_segment_write_call(struct bm_segment *segment, uint64_t offset, const void *bytes,
                           size_t len);
 
 /* Makes the first USED bytes of a data segment, more than were so before, durable. */
 int bm_segment_sync(struct bm_segment *segment, uint64_t used);
+
+/* Makes the names of those that are new durable, after their bytes. */
+int bm_segments_sync_names(struct bm_segment *const *list, size_t n);
 
 /* A mapped segment that is full and durable needs no descriptor any more: a
  * large store would run out of them. */

@@ -85,6 +85,7 @@ static int open_drive(struct bm_drives *d, unsigned i, const char *path, struct 
         struct bm_io_space space;
         r = bm_io_call(d->io, space, drive->segments, &space);
         drive->nomap = d->nomap || (r == 0 && !space.in_place);
+        drive->in_memory = r == 0 && space.in_memory;
         return r;
 }
 

@@ -6,6 +6,12 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define NS UINT64_C(1000000000)
+
+enum {
+        GATHER_SHARE = 4, /* of a flush's time is what the next may wait for its callers */
+};
+
 struct bm_sync_waiter {
         struct bm_sync_waiter *next;
         uint64_t target;
@@ -43,9 +49,13 @@ static void note_durable(struct bm_syncer *sy, uint64_t durable)
                 .type = BM_REC_SYNC, .flags = BM_RECF_VERSION, .version = durable};
         struct bm_location where;
         uint64_t capacity, covered = durable;
-        if (bm_log_append(sy->log, &record, 1, true, &where, &capacity) == 0 &&
-            bm_pos(where.segment->header.number, where.offset) == durable)
-                covered = bm_pos(where.segment->header.number, where.offset + where.length);
+        if (bm_log_append(sy->log, &record, 1, true, &where, &capacity) == 0) {
+                uint64_t at = bm_pos(where.segment->header.number, where.offset);
+                sy->note_says = durable;
+                sy->note_end = at + where.length;
+                if (at == durable)
+                        covered = sy->note_end;
+        }
         atomic_store(&sy->covered, covered);
 }
 
@@ -65,6 +75,7 @@ static int flush(struct bm_syncer *sy)
         struct bm_segment **segments;
         uint64_t tail;
         size_t n;
+        bm_log_fill_ahead(sy->log);
         int r = bm_log_take_unsynced(sy->log, &segments, &n, &tail);
         if (r < 0)
                 return r;
@@ -80,10 +91,14 @@ static int flush(struct bm_syncer *sy)
                 if (one == 0 && atomic_load(&s->used) == used)
                         bm_segment_close_file(s);
         }
+        if (r == 0)
+                r = bm_segments_sync_names(segments, n);
         free(segments);
         if (r < 0)
                 return r;
         atomic_store(&sy->durable, tail);
+        if (sy->note_end <= tail)
+                atomic_store(&sy->told, sy->note_says);
         note_durable(sy, tail);
         return 0;
 }
@@ -101,6 +116,7 @@ static struct bm_sync_waiter *take_answered(struct bm_syncer *sy)
                 *p = w->next;
                 w->next = answered;
                 answered = w;
+                sy->n_waiting--;
         }
         return answered;
 }
@@ -115,13 +131,47 @@ static void answer(struct bm_syncer *sy, struct bm_sync_waiter *w)
         }
 }
 
+static struct timespec now(void)
+{
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return t;
+}
+
+static struct timespec later(struct timespec t, uint64_t ns)
+{
+        ns += (uint64_t)t.tv_nsec;
+        return (struct timespec){.tv_sec = t.tv_sec + (time_t)(ns / NS),
+                                 .tv_nsec = (long)(ns % NS)};
+}
+
+/*
+ * Locked; gives the lock up meanwhile. Those whom the last flush answered come back soon, if they
+ * sync one thing after the other: a flush for all of them is worth a wait for the last. Without it
+ * each flush serves those who came during the one before, half of them.
+ */
+static void gather(struct bm_syncer *sy)
+{
+        const struct timespec until = later(now(), sy->flush_ns / GATHER_SHARE);
+        while (sy->n_waiting > 0 && sy->n_waiting < sy->crowd && !sy->stop) {
+                if (pthread_cond_timedwait(&sy->changed, &sy->lock, &until) != 0)
+                        break;
+        }
+}
+
 /* Locked; gives the lock up meanwhile. */
 static void lead(struct bm_syncer *sy)
 {
         sy->leading = true;
+        gather(sy);
         pthread_mutex_unlock(&sy->lock);
+        const struct timespec began = now();
         int r = flush(sy);
+        const struct timespec ended = now();
         pthread_mutex_lock(&sy->lock);
+        sy->flush_ns = (uint64_t)(ended.tv_sec - began.tv_sec) * NS + (uint64_t)ended.tv_nsec -
+                       (uint64_t)began.tv_nsec;
+        sy->crowd = sy->n_waiting;
         if (r < 0 && atomic_load(&sy->failed) == 0)
                 atomic_store(&sy->failed, -EIO);
         sy->leading = false;
@@ -139,12 +189,16 @@ static int sync_until(struct bm_syncer *sy, _Atomic uint64_t *mark)
 {
         uint64_t target = bm_log_tail(sy->log);
         pthread_mutex_lock(&sy->lock);
+        sy->n_waiting++;
+        if (sy->leading) /* perhaps it waits for us */
+                pthread_cond_broadcast(&sy->changed);
         while (atomic_load(mark) < target && atomic_load(&sy->failed) == 0) {
                 if (sy->leading)
                         pthread_cond_wait(&sy->changed, &sy->lock);
                 else
                         lead(sy);
         }
+        sy->n_waiting--;
         int r = atomic_load(&sy->failed);
         pthread_mutex_unlock(&sy->lock);
         return r;
@@ -179,6 +233,7 @@ void bm_syncer_start_sync(struct bm_syncer *sy, void (*done)(void *ctx, int resu
         }
         w->next = sy->waiters;
         sy->waiters = w;
+        sy->n_waiting++;
         pthread_cond_broadcast(&sy->changed);
         pthread_mutex_unlock(&sy->lock);
 }
@@ -194,18 +249,11 @@ void bm_syncer_fail(struct bm_syncer *sy, int error)
         answer(sy, answered);
 }
 
-static struct timespec after(unsigned seconds)
-{
-        struct timespec t;
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        t.tv_sec += seconds;
-        return t;
-}
-
 static void *sync_thread(void *ctx)
 {
         struct bm_syncer *sy = ctx;
-        struct timespec due = after(sy->interval);
+        struct timespec due = later(now(), sy->interval * NS);
+        pthread_setname_np(pthread_self(), "bm-syncer");
         pthread_mutex_lock(&sy->lock);
         while (!sy->stop || sy->waiters) {
                 bool late = false;
@@ -221,7 +269,7 @@ static void *sync_thread(void *ctx)
                     (sy->waiters || (late && dirty)))
                         lead(sy);
                 if (late || sy->waiters)
-                        due = after(sy->interval);
+                        due = later(now(), sy->interval * NS);
         }
         pthread_mutex_unlock(&sy->lock);
         return NULL;

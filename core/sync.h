@@ -27,9 +27,15 @@ struct bm_syncer {
         bool leading; /* a flush is under way */
         bool stop;
         uint64_t flushes;
+        unsigned n_waiting; /* callers and waiters that are not answered yet */
+        unsigned crowd;     /* the same at the end of the last flush, those it answers included */
+        uint64_t flush_ns;  /* how long that took */
         struct bm_sync_waiter *waiters;
+        /* the leader's: the newest record that says what is durable, and its end */
+        uint64_t note_says, note_end;
         /* guarded by lock for change */
         _Atomic uint64_t durable; /* everything below is on the disks */
+        _Atomic uint64_t told;    /* what a record says of `durable` that is durable itself */
         _Atomic uint64_t covered; /* the same, a sync record of our own behind it included */
         _Atomic int failed;       /* 0, or the errno that ended durability */
 };

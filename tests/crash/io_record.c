@@ -308,6 +308,11 @@ static int record_prefault(const struct bm_io *io, int fd, void *base, uint64_t 
         return 0;
 }
 
+static int record_fill(const struct bm_io *io, int fd, uint64_t offset, size_t len)
+{
+        return fails(io, false);
+}
+
 static int record_lock(const struct bm_io *io, int fd, bool exclusive)
 {
         int r = fails(io, false);
@@ -334,6 +339,7 @@ static const struct bm_io_ops record_ops = {
         .unmap = record_unmap,
         .map_write = record_map_write,
         .prefault = record_prefault,
+        .fill = record_fill,
         .lock = record_lock,
 };
 

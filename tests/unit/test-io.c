@@ -178,6 +178,7 @@ static void mappings(void **state)
 {
         enum { LEN = 64 << 10 };
         struct place *p = *state;
+        struct bm_io_file file;
         char buf[5];
         void *base, *view;
         int fd = make(p, "a");
@@ -194,6 +195,12 @@ static void mappings(void **state)
         assert_int_equal(bm_io_call(io, prefault, fd, base, 4999, 3), 0);
         assert_int_equal(bm_io_call(io, prefault, fd, base, LEN, 0), 0);
         assert_memory_equal((char *)view + 5000, "hello", 5);
+        /* what is there is gone, and the file gets no longer */
+        assert_int_equal(bm_io_call(io, fill, fd, 5001, 2), 0);
+        assert_memory_equal((char *)view + 5000, "h\0\0lo", 5);
+        assert_int_equal(bm_io_call(io, fill, fd, LEN - 1, 2), -EIO);
+        assert_int_equal(bm_io_call(io, stat, fd, &file), 0);
+        assert_int_equal(file.size_bytes, LEN);
         assert_int_equal(bm_io_call(io, unmap, base, LEN), 0);
         assert_int_equal(bm_io_call(io, unmap, view, LEN), 0);
         assert_int_equal(bm_io_call(io, map, -1, LEN, true, &base), -EBADF);

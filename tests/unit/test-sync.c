@@ -97,6 +97,36 @@ static void many_share_one_flush(void **state)
         pthread_mutex_unlock(&gate.lock);
 }
 
+/* Two synced the last time, so the first that comes waits for the other. */
+static void a_flush_waits_for_the_crowd(void **state)
+{
+        struct fixture *f = *state;
+        struct bm_syncer *sy = &f->store->syncer;
+        pthread_t first;
+        void *result;
+        put_text(f, "a", "1");
+        pthread_mutex_lock(&sy->lock);
+        sy->crowd = 2;
+        sy->flush_ns = UINT64_C(3600) * 1000000000;
+        uint64_t flushes = sy->flushes;
+        pthread_mutex_unlock(&sy->lock);
+        assert_int_equal(pthread_create(&first, NULL, sync_once, f->store), 0);
+        pthread_mutex_lock(&sy->lock);
+        while (!sy->leading) {
+                pthread_mutex_unlock(&sy->lock);
+                sched_yield();
+                pthread_mutex_lock(&sy->lock);
+        }
+        assert_int_equal(sy->flushes, flushes);
+        pthread_mutex_unlock(&sy->lock);
+        put_text(f, "b", "2");
+        assert_int_equal(bm_sync(f->store), 0);
+        pthread_join(first, &result);
+        assert_null(result);
+        assert_int_equal(sy->flushes, flushes + 1);
+        assert_int_equal(sy->n_waiting, 0);
+}
+
 static void a_failed_sync_is_never_retried_into_success(void **state)
 {
         struct fixture *f = *state;
@@ -167,6 +197,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 test_in_store(a_sync_reaches_the_tail),
                 test_in_store(many_share_one_flush),
+                test_in_store(a_flush_waits_for_the_crowd),
                 test_in_store(a_failed_sync_is_never_retried_into_success),
                 test_in_store(a_failed_sync_answers_those_that_wait),
                 test_in_store(a_failed_checkpoint_ends_durability_too),
