@@ -86,6 +86,10 @@ void bm_txn_add_map(struct bm_txn *txn, struct bm_map *map);
 typedef int (*bm_fill_fn)(struct bm_txn *txn, void *ctx);
 int bm_txn_run(struct bm_txn *txn, bm_fill_fn fill, void *ctx);
 
+/* Logs and applies what FILL decided (txn_commit.c). The stripes are locked; after any result but 0
+ * nothing has changed. */
+int bm_txn_commit(struct bm_txn *txn);
+
 /* The record FROM, whose key was deleted, goes on under TARGET, an orphan's. */
 int bm_apply_adopt(struct bm_store *store, const struct bm_target *target, struct bm_found *found,
                    const struct bm_found *from);
