@@ -8,6 +8,7 @@
 
 #include "base/intmath.h"
 #include "checkpoint_private.h"
+#include "recover.h"
 #include "space.h"
 
 enum {
@@ -103,10 +104,14 @@ static int sync_all(struct bm_writer *w)
  * Where the log was when all copies that compaction had made were durable: for a rebuild, which
  * has no manifest, must tell a lost copy from one that never was whole. The checkpoint before has
  * seen to it, and emptied segments are freed when there have been two. One that frees them at once
- * (FREES) sees to it itself.
+ * (FREES) sees to it itself. While what a crash left is there still, no more is said than before.
  */
 static int copies_durable(struct bm_store *store, bool frees, uint64_t *durable)
 {
+        if (store->manifests.strays) {
+                *durable = bm_rebuild_durable_copies(store);
+                return 0;
+        }
         *durable = frees ? bm_log_tail(&store->log) : store->manifests.newest.covered;
         return frees ? sync_data(store) : 0;
 }

@@ -134,6 +134,7 @@ static int begin_after(struct bm_store *store, const struct bm_replay *rp)
                 return r;
         bm_start_at(store, segment, BM_SEGMENT_HEADER,
                     bm_pos(segment->header.number, BM_SEGMENT_HEADER));
+        store->manifests.strays = true;
         r = bm_start_root(store);
         if (r == 0)
                 r = bm_checkpoint_write(store, BM_CHECKPOINT_USUAL);
@@ -144,6 +145,7 @@ static int begin_after(struct bm_store *store, const struct bm_replay *rp)
         }
         if (r == 0)
                 (void)bm_start_each(store, remove_stray, store);
+        store->manifests.strays = false;
         return r;
 }
 

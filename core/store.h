@@ -64,6 +64,7 @@ struct bm_keeper {
 struct bm_manifests {
         int fd;
         struct bm_manifest newest;
+        bool strays; /* segments that it does not know may be there: until a recovery has ended */
         _Atomic uint64_t log_at_last;                /* log.written when it was made */
         _Atomic uint64_t records_at_last;            /* log.n_records likewise */
         _Atomic uint64_t index_bytes;                /* of the blocks that it refers to */

@@ -24,6 +24,7 @@ enum fault {
         FAULT_NO_INTERVAL,
         FAULT_STAYS_CLEAN,
         FAULT_FRAME_IN_PARTS,
+        FAULT_NOT_SETTLED,
 };
 
 struct mutant {

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bucketmap.h"
 #include "io_record.h"
@@ -45,9 +46,14 @@ bool scene_create(struct explorer *x, struct disk *disk, uint64_t *rng, enum sor
         return r == 0;
 }
 
+/* A cut alone must leave one of the two manifests: each is whole before the other is touched. */
 static void on_log(void *ctx, enum bm_log_level level, const char *message)
 {
-        printf("# log: %s\n", message);
+        struct explorer *x = ctx;
+        if (explorer_watches(x))
+                printf("# log: %s\n", message);
+        if (strstr(message, "no usable manifest") && !strstr(x->trail, "lost") && !x->problem[0])
+                snprintf(x->problem, sizeof(x->problem), "both manifests are lost");
 }
 
 static struct bm_config config_for(struct explorer *x, const struct record_io *io,
@@ -59,8 +65,8 @@ static struct bm_config config_for(struct explorer *x, const struct record_io *i
         config.io = &io->io;
         config.drives = x->paths + 1;
         config.n_drives = io->n_drives - 1;
-        if (explorer_watches(x))
-                config.log = on_log;
+        config.log = on_log;
+        config.log_ctx = x;
         return config;
 }
 

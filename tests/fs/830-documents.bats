@@ -195,3 +195,16 @@ END
                         sed 's/^\*\(.*\)\*(\(.\))$/\1.\2/' | grep -v '^umount\.\|^mount\.fuse' | sort -u)
         done
 }
+
+@test "the files and tests that DESIGN's table of holes names are there" {
+        local top=$BATS_TEST_DIRNAME/../.. name rows
+        rows=$(sed -n '/^| n | hole/,/^$/p' "$top/core/DESIGN.md" | grep -E '^\| [0-9]+ ')
+        [ "$(wc -l <<<"$rows")" -eq 30 ]
+        for name in $(cut -d'|' -f5 <<<"$rows" | grep -oE '`[a-z_*]+\.[ch]`' | tr -d '`'); do
+                run_cmd compgen -G "$top/core/$name"
+        done
+        for name in $(cut -d'|' -f6 <<<"$rows" | grep -oE '`[a-z0-9-]+`' | tr -d '`'); do
+                run_cmd find "$top/tests" -name "$name.*" -o -name "test-$name.c"
+                [ -n "$output" ]
+        done
+}
