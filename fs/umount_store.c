@@ -18,7 +18,11 @@
 #include "unmount.h"
 #include "users.h"
 
+/* seconds of silence before it is said what is waited for */
+#define PATIENCE 2
+
 struct wait {
+        const char *store;
         int fd;           /* of the lock */
         pid_t daemon;     /* that wrote the lock file */
         int reader;       /* pidfd of a daemon that only reads; -1: none */
@@ -47,6 +51,16 @@ static int open_reader(const char *dir)
         return r ? -1 : pidfd_open(pid, 0);
 }
 
+/* A mount namespace that was made meanwhile, a container's perhaps, has the mount still. */
+static void say_waiting(const char *store, pid_t daemon)
+{
+        char viewers[256];
+
+        command_error(store, "waiting for process %d to finish", (int)daemon);
+        if (mount_viewers(store, viewers, sizeof(viewers)))
+                command_hint("still mounted for %s, in another mount namespace", viewers);
+}
+
 /* A mount that follows at once may have the lock before us: then our daemon is done, too. */
 static int same_holder(void *ctx, unsigned seconds)
 {
@@ -56,6 +70,8 @@ static int same_holder(void *ctx, unsigned seconds)
         if (wait->timeout && seconds >= wait->timeout)
                 return -ETIMEDOUT;
         store_lock_holder(wait->fd, &holder);
+        if (seconds == PATIENCE && holder.pid)
+                say_waiting(wait->store, holder.pid);
         /* the name goes shortly before the lock does */
         return !holder.pid || holder.pid == wait->daemon ? 0 : 1;
 }
@@ -139,7 +155,8 @@ static int unmount_in_time(const struct umount_request *request, const char *dir
 
 static int unmount(const struct umount_request *request, const char *dir, const char *store)
 {
-        struct wait wait = {.fd = store_lock_open(store),
+        struct wait wait = {.store = store,
+                            .fd = store_lock_open(store),
                             .reader = open_reader(dir),
                             .timeout = request->timeout};
         struct store_holder holder;

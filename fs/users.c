@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "mountinfo.h"
 #include "path.h"
 
 static bool leads_into(int process, const char *link, const char *dir)
@@ -49,6 +50,28 @@ static bool uses(int process, const char *dir)
                leads_into(process, "exe", dir) || has_open_file(process, dir);
 }
 
+/* Whether what PROCESS sees has STORE mounted somewhere. */
+static bool sees(int process, const char *store)
+{
+        struct mount_table table = MOUNT_TABLE_INIT;
+        int fd = openat(process, "mountinfo", O_RDONLY | O_CLOEXEC);
+        FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
+        bool found = false;
+
+        if (!file) {
+                if (fd >= 0)
+                        close(fd);
+                return false;
+        }
+        if (!mount_table_read(&table, file))
+                for (size_t i = 0; i < table.n && !found; i++)
+                        found = mount_is_ours(&table.mounts[i]) &&
+                                !strcmp(table.mounts[i].source, store);
+        mount_table_deinit(&table);
+        fclose(file);
+        return found;
+}
+
 static void append(char *text, size_t size, const char *pid, int process)
 {
         char name[64] = "";
@@ -72,7 +95,8 @@ static void append(char *text, size_t size, const char *pid, int process)
                 snprintf(text + len, size - len, ", ...");
 }
 
-size_t mount_users(const char *dir, char *text, size_t size)
+static size_t find(bool (*is_one)(int process, const char *what), const char *what, char *text,
+                   size_t size)
 {
         DIR *proc = opendir("/proc");
         struct dirent *entry;
@@ -89,7 +113,7 @@ size_t mount_users(const char *dir, char *text, size_t size)
                 process = openat(dirfd(proc), entry->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
                 if (process < 0)
                         continue;
-                if (uses(process, dir)) {
+                if (is_one(process, what)) {
                         append(text, size, entry->d_name, process);
                         n++;
                 }
@@ -97,4 +121,14 @@ size_t mount_users(const char *dir, char *text, size_t size)
         }
         closedir(proc);
         return n;
+}
+
+size_t mount_users(const char *dir, char *text, size_t size)
+{
+        return find(uses, dir, text, size);
+}
+
+size_t mount_viewers(const char *store, char *text, size_t size)
+{
+        return find(sees, store, text, size);
 }

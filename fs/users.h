@@ -13,4 +13,8 @@
  */
 size_t mount_users(const char *dir, char *text, size_t size);
 
+/* The same for processes that see STORE (absolute) mounted somewhere: after an
+ * unmount those of other mount namespaces, for which it still is. */
+size_t mount_viewers(const char *store, char *text, size_t size);
+
 #endif

@@ -97,3 +97,23 @@ lock_is_free() {
         run_bm umount --help
         [[ $stdout = *--lazy* && $stdout = *--timeout=SECONDS* ]]
 }
+
+@test "who sees the mount in a mount namespace of its own is named" {
+        require_fuse
+        require_root
+        mount_store
+        mkfifo hold
+        unshare --mount --propagation private cat hold 3>&- &
+        pid=$!
+        exec 7>hold
+        wait_until grep -qx cat "/proc/$pid/comm"
+        run_bm -3 umount --timeout=4 "$MNT"
+        assert_line --partial "waiting for process"
+        assert_line --partial "still mounted for process $pid (cat), in another mount namespace"
+        assert_line --partial "unmounted, but still being closed after 4 s"
+        refute is_mounted "$MNT"
+        exec 7>&-
+        wait "$pid"
+        wait_until lock_is_free
+        check_store
+}
