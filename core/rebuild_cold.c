@@ -30,7 +30,8 @@ uint64_t bm_rebuild_durable_copies(struct bm_store *store)
         return durable;
 }
 
-/* Its version says when a copy was made; a tombstone keeps an old one. */
+/* Its version says when a copy was made: that is where the log ended, less one. If nothing was
+ * logged between the two, it was made before or after DURABLE. A tombstone keeps an old one. */
 static bool was_durable(const struct bm_segment *s, const struct bm_record *r, uint64_t durable)
 {
         return r->type != BM_REC_DEL && r->flags & BM_RECF_VERSION &&
