@@ -9,6 +9,7 @@ const struct mutant mutants[] = {
         {"directories are not synced", mutate_no_dir_sync, FAULT_NONE},
         {"the second drive is not synced", mutate_one_drive_only, FAULT_NONE},
         {"a new log segment is not synced", mutate_new_segment_unsynced, FAULT_NONE},
+        {"a flush leaves out the names of new segments", NULL, FAULT_NAMES_UNSYNCED},
         {"the manifest goes before what it names", mutate_manifest_first, FAULT_NONE},
         {"a segment is freed before the checkpoint", mutate_free_early, FAULT_NONE},
         {"a sync leaves its mark before it is done", mutate_mark_early, FAULT_NONE},

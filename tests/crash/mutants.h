@@ -25,6 +25,7 @@ enum fault {
         FAULT_STAYS_CLEAN,
         FAULT_FRAME_IN_PARTS,
         FAULT_NOT_SETTLED,
+        FAULT_NAMES_UNSYNCED,
 };
 
 struct mutant {

@@ -24,6 +24,7 @@ replace(bm_large_hold);
 replace(bm_large_release);
 replace(bm_read_value);
 replace(bm_large_commit);
+replace(bm_segments_sync_names);
 replace(bm_syncer_sync);
 replace(bm_syncer_init);
 replace(bm_checkpoint_unclean);
@@ -108,6 +109,11 @@ int __wrap_bm_large_commit(struct bm_txn *txn, const struct bm_head *head,
                            uint8_t drop_key[BM_DROP_KEY])
 {
         return living == FAULT_DROP_STAYS ? 0 : __real_bm_large_commit(txn, head, drop_key);
+}
+
+int __wrap_bm_segments_sync_names(struct bm_segment *const *list, size_t n)
+{
+        return living == FAULT_NAMES_UNSYNCED ? 0 : __real_bm_segments_sync_names(list, n);
 }
 
 /* Whoever comes while a flush is under way waits for no other. */
