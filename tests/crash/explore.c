@@ -141,7 +141,7 @@ static void one_state(struct explorer *x, const struct scene *s, const struct di
                 disk_clone(&next.disk, a.killed ? &before : &visible);
                 if (!scene_play(x, &next, &past, &a.plan))
                         explorer_report(x);
-                else if (a.deeper)
+                else if (a.deeper && !next.repaired)
                         explore(x, &next, CUTS_BELOW, mix64(rng));
                 scene_deinit(&next);
         }

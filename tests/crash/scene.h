@@ -18,6 +18,7 @@ struct scene {
         struct trace trace;
         struct history history;
         uint64_t clock_ns; /* when it ended */
+        bool repaired;     /* it was refused, and nothing is known of what it holds */
 };
 
 /* What comes next on a store that may have had an accident. */
