@@ -18,6 +18,7 @@ enum {
         DUE_SHARE = 7,         /* one in so many bytes dead: compact */
         TOMBSTONES_SHARE = 10, /* kept tombstones, one byte to so many that live: too many */
         DEAD_BUSY = 8 << 20,   /* bytes that are worth two checkpoints beside others' work */
+        DISK_BUSY = 64,        /* or one byte of so many of the disk */
 };
 
 struct compaction {
@@ -528,7 +529,7 @@ bool bm_compact_due(struct bm_store *store, bool busy)
         struct choice c = look(store);
         if (c.tombstones)
                 return true;
-        if (busy && c.dead < DEAD_BUSY)
+        if (busy && c.dead < DEAD_BUSY && c.dead < store->disk_bytes / DISK_BUSY)
                 return false;
         return c.best && c.dead * DUE_SHARE > c.used &&
                (c.dead > 2 * bm_space_segment_size(store) || c.best_share > 0.9);
