@@ -26,7 +26,6 @@ const struct mutant mutants[] = {
         {"a value stored ahead is swept as it is committed", NULL, FAULT_AHEAD_SWEPT},
         {"the drop of a committed value stays", NULL, FAULT_DROP_STAYS},
         {"nothing is synced by itself", NULL, FAULT_NO_INTERVAL},
-        {"recovery does not settle the manifest", NULL, FAULT_NOT_SETTLED},
         {"a sync shares a flush that began before it", NULL, FAULT_SYNC_SHARED_TOO_LATE},
 };
 const size_t n_mutants = sizeof(mutants) / sizeof(mutants[0]);

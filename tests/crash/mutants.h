@@ -24,7 +24,6 @@ enum fault {
         FAULT_NO_INTERVAL,
         FAULT_STAYS_CLEAN,
         FAULT_FRAME_IN_PARTS,
-        FAULT_NOT_SETTLED,
         FAULT_NAMES_UNSYNCED,
 };
 

@@ -28,7 +28,6 @@ replace(bm_segments_sync_names);
 replace(bm_syncer_sync);
 replace(bm_syncer_init);
 replace(bm_checkpoint_unclean);
-replace(bm_checkpoint_settle);
 
 /* A copy gets the right checksum before it is decoded. */
 int __wrap_bm_record_decode(struct bm_record *record, const uint8_t *in, size_t room, uint64_t salt,
@@ -157,9 +156,4 @@ int __wrap_bm_syncer_init(struct bm_syncer *sy, struct bm_log *log, unsigned int
 int __wrap_bm_checkpoint_unclean(struct bm_store *store)
 {
         return living == FAULT_STAYS_CLEAN ? 0 : __real_bm_checkpoint_unclean(store);
-}
-
-int __wrap_bm_checkpoint_settle(struct bm_store *store)
-{
-        return living == FAULT_NOT_SETTLED ? 0 : __real_bm_checkpoint_settle(store);
 }
