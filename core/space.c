@@ -12,7 +12,7 @@ enum {
         SEGMENTS_WANTED = 32,      /* so many make up what lives */
         TABLES_SLACK = 64 << 10,   /* headers, and the ends of blocks */
         BLOCK_BYTES_A_ROW = 512,   /* fewer bytes has no index block that has a row in the tables */
-        HUGE_PAGE_FROM = 16 << 20, /* bytes that live, */
+        HUGE_PAGE_FROM = 32 << 20, /* bytes that live, */
         HUGE_PAGE_DISK = 1 << 30,  /* and of the disk, for segments of a huge page or more */
         PIECE_SHARE = 2,           /* of a segment is what the log gets of the reserve at a time */
 };
