@@ -98,7 +98,7 @@ def measure_sizes(figures, options, files):
     for size in PLOTTED:
         n = max(1000, min(files, (1 << 30) // max(size, 4096)))
         with frame.Scratch(options.dir) as scratch:
-            for place in places_in(scratch, max(1 << 30, n * (size + 6000))):
+            for place in places_in(scratch, max(1 << 30, n * (size * 3 // 2 + 8192))):
                 try:
                     measure_files(figures, place, n, size, {"loaded": []})
                 finally:
