@@ -19,11 +19,10 @@ enum {
         VICTIMS_A_CHECKPOINT = 8,
         BYTES_A_CHECKPOINT = 8 << 20, /* or so many victims as have this */
         VICTIMS_A_STEP = 64,
-        SHARE_DUE = 10,        /* in the usual course a victim has at least a tenth dead */
-        SHARE_NEEDED = 50,     /* for want of space, or on request, a fiftieth */
-        AHEAD_MAX = 128 << 20, /* bytes that may be written while a round lasts, */
-        AHEAD_SHARE = 2,       /* or so much of what lives */
-        DEAD_SHARE = 4,        /* of that, if nothing waits to be swept: so little is no hurry */
+        SHARE_DUE = 10,       /* in the usual course a victim has at least a tenth dead */
+        SHARE_NEEDED = 50,    /* for want of space, or on request, a fiftieth */
+        DEAD_MAX = 512 << 20, /* bytes that may be dead before writers wait for a round, */
+        DEAD_TIMES = 2,       /* or so many times what the values have */
 };
 
 /* A checkpoint that compaction or replay wants. -ENOSPC is for later. */
@@ -121,8 +120,10 @@ static int one_round(struct bm_store *store, enum effort effort, bool *won)
         if (r < 0)
                 return r;
         in_round = true;
+        const uint64_t written = atomic_load(&store->log.written);
         if (atomic_load(&store->drops->n_keys) > 0)
                 swept = bm_large_sweep(store, NULL);
+        atomic_store(&store->keeper.swept_at, written);
         if (effort == NEEDED || (effort <= USUAL && !bm_space_refill(store)))
                 compacted = refill(store, effort, won);
         else
@@ -165,7 +166,7 @@ static void *keeper_thread(void *ctx)
                         pthread_cond_timedwait(&k->changed, &k->lock, &due);
                 if (k->stop)
                         break;
-                uint64_t asked = k->asked, written = atomic_load(&store->log.written);
+                uint64_t asked = k->asked;
                 woken = k->wake; /* a segment is full */
                 k->wake = false;
                 pthread_mutex_unlock(&k->lock);
@@ -174,7 +175,6 @@ static void *keeper_thread(void *ctx)
                 k->answered = asked;
                 k->won = won;
                 k->rounds++;
-                atomic_store(&k->looked_at, written);
                 pthread_cond_broadcast(&k->changed);
         }
         pthread_cond_broadcast(&k->changed); /* nobody waits for a round that never comes */
@@ -234,8 +234,8 @@ bool bm_keeper_win_space(struct bm_store *store)
         return store->keeper.running ? wait_round(store) : run_round(store, NEEDED);
 }
 
-/* Pacing. A round leaves nothing of what was dead as it began, so what is dead is bounded if what
- * is written while a round lasts is. */
+/* Pacing. A round leaves hardly anything of what was dead as it began, so where much is dead, each
+ * new segment is worth a round. */
 
 static int add_dead(void *ctx, struct bm_segment *s)
 {
@@ -247,31 +247,31 @@ static int add_dead(void *ctx, struct bm_segment *s)
 
 bool bm_keeper_is_behind(struct bm_store *store)
 {
-        uint64_t most = bm_max_u64(AHEAD_MAX, bm_sum(store, BM_SUM_LIVE_BYTES) / AHEAD_SHARE);
-        uint64_t ahead = atomic_load(&store->log.written) - atomic_load(&store->keeper.looked_at);
+        /* of values that users see: chunks that wait for the sweeper still count as living */
+        uint64_t most = bm_max_u64(DEAD_MAX, DEAD_TIMES * bm_sum(store, BM_SUM_VALUE_BYTES));
+        uint64_t unswept = atomic_load(&store->log.written) - atomic_load(&store->keeper.swept_at);
         uint64_t dead = 0;
-        if (!store->keeper.running || in_round || ahead <= most)
+        if (!store->keeper.running || in_round)
                 return false;
-        if (atomic_load(&store->drops->n_keys) > 0)
+        if (unswept > most && atomic_load(&store->drops->n_keys) > 0)
                 return true;
         bm_drives_each(&store->drives, add_dead, &dead);
-        return dead > most / DEAD_SHARE;
+        return dead > most;
 }
 
 void bm_keeper_pace(struct bm_store *store)
 {
         struct bm_keeper *k = &store->keeper;
-        bool stop = false;
-        while (!stop && bm_keeper_is_behind(store)) {
-                pthread_mutex_lock(&k->lock);
-                const uint64_t rounds = k->rounds;
-                k->wake = true;
-                pthread_cond_broadcast(&k->changed);
-                while (k->rounds == rounds && !k->stop)
-                        pthread_cond_wait(&k->changed, &k->lock);
-                stop = k->stop;
-                pthread_mutex_unlock(&k->lock);
-        }
+        if (!bm_keeper_is_behind(store))
+                return;
+        pthread_mutex_lock(&k->lock);
+        const uint64_t rounds = k->rounds;
+        k->wake = true;
+        pthread_cond_broadcast(&k->changed);
+        /* once, for what is dead may have to stay: a damaged segment, a view that is held */
+        while (k->rounds == rounds && !k->stop)
+                pthread_cond_wait(&k->changed, &k->lock);
+        pthread_mutex_unlock(&k->lock);
 }
 
 int bm_compact(struct bm_store *store)

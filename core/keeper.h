@@ -23,8 +23,8 @@ void bm_keeper_wake(struct bm_store *store);
  * called. */
 bool bm_keeper_win_space(struct bm_store *store);
 
-/* Whether so much has been written since the last round began, and so much is dead, that nobody
- * should go on before the next one is done: bm_keeper_pace waits for that, on the same terms. */
+/* Whether so much is dead, or waits for the sweeper, that a new segment should wait for the end
+ * of a round: bm_keeper_pace does, on the same terms. */
 bool bm_keeper_is_behind(struct bm_store *store);
 void bm_keeper_pace(struct bm_store *store);
 

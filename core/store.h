@@ -57,7 +57,7 @@ struct bm_keeper {
         uint64_t asked, answered; /* tickets of those who wait for room: given out, and looked at */
         bool won;                 /* the last round freed something */
         uint64_t rounds;          /* that came to an end */
-        _Atomic uint64_t looked_at; /* log.written when the last of them began */
+        _Atomic uint64_t swept_at; /* log.written when the last sweep began */
 };
 
 /* The newest manifest and what follows from it (checkpoint.c). */

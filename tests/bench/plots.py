@@ -21,6 +21,10 @@ def draw(path, settings, curves):
         script = [f"set terminal svg size 800,480 font 'sans,13' background '#ffffff'",
                   f"set output '{path}'", "set grid lc rgb '#dddddd'", *settings, "plot " + ", ".join(parts)]
         subprocess.run(["gnuplot"], input="\n".join(script), text=True, check=True)
+    with open(path, encoding="utf-8") as picture:
+        first, rest = picture.read().split("\n", 1)
+    with open(path, "w", encoding="utf-8") as picture:
+        picture.write(f"{first}\n<!-- SPDX-License-Identifier: MIT -->\n{rest}")
     print(f"written: {path}")
 
 

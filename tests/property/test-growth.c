@@ -15,11 +15,11 @@
 
 #include "test_store.h"
 
-enum { WRITERS = 4, LARGE_MAX = 128 << 10, MIB = 256, TASKS_MAX = 64 };
+enum { WRITERS = 4, LARGE_MAX = 128 << 10, MIB = 512, TASKS_MAX = 64 };
 enum { LOOK = 64 << 10 }; /* bytes that a writer writes from one look at the size to the next */
 /* What a store of that size may have at most beside what lives: segments that are being emptied,
  * freed, prepared. Without a limit it comes to many times that. */
-static const uint64_t spare = 256 << 20;
+static const uint64_t spare = UINT64_C(900) << 20;
 
 struct growth {
         struct bm_store *store;
