@@ -100,16 +100,16 @@ int bm_segment_open(const struct bm_io *io, int dir, uint32_t file_id,
  */
 int bm_segment_write(struct bm_segment *segment, uint64_t offset, const void *bytes, size_t len);
 
+/* The same by a call in any case: then no more than the blocks it hits is dirty. */
+int bm_segment_write_call(struct bm_segment *segment, uint64_t offset, const void *bytes,
+                          size_t len);
+
 /*
  * Writes zeros behind what is used. Once they are durable, a sync of what comes in their place
  * writes that alone, and no news of the file: right where syncs are many, twice the writing where
  * they are few. SMALLEST: in the smallest pages, for a sync writes each wholly.
  */
 void bm_segment_fill_ahead(struct bm_segment *segment, bool smallest);
-
-/* The same by a call in any case: then no more than the blocks it hits is dirty. */
-int bm_segment_write_call(struct bm_segment *segment, uint64_t offset, const void *bytes,
-                          size_t len);
 
 /* Makes the first USED bytes of a data segment, more than were so before, durable. */
 int bm_segment_sync(struct bm_segment *segment, uint64_t used);
