@@ -49,7 +49,7 @@ struct bm_stripe {
 /* What the keeper has been asked, and how far it is (keeper.c). */
 struct bm_keeper {
         pthread_t thread;
-        bool running;
+        _Atomic bool running; /* the preparer asks, while it may be stopped */
         pthread_mutex_t lock;
         pthread_cond_t changed;
         /* guarded by lock */
