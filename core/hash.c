@@ -9,6 +9,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+enum { SHORT = 240 }; /* up to here XXH3 uses no vectors */
+
 _Static_assert(BM_HASH_SECRET >= XXH3_SECRET_SIZE_MIN, "XXH3 wants that much secret");
 
 uint64_t bm_hash_key(const uint8_t secret[BM_HASH_SECRET], const void *key, size_t len)
@@ -18,12 +20,14 @@ uint64_t bm_hash_key(const uint8_t secret[BM_HASH_SECRET], const void *key, size
 
 uint64_t bm_checksum(const void *data, size_t len)
 {
-        return XXH3_64bits(data, len);
+        /* a seed of 0 is none */
+        return len > SHORT ? bm_checksum_long(data, len, 0) : XXH3_64bits(data, len);
 }
 
 uint32_t bm_checksum_seeded(const void *data, size_t len, uint64_t seed)
 {
-        return (uint32_t)XXH3_64bits_withSeed(data, len, seed);
+        return (uint32_t)(len > SHORT ? bm_checksum_long(data, len, seed)
+                                      : XXH3_64bits_withSeed(data, len, seed));
 }
 
 int bm_random(void *buf, size_t len)

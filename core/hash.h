@@ -15,6 +15,8 @@ uint64_t bm_hash_key(const uint8_t secret[BM_HASH_SECRET], const void *key, size
 uint64_t bm_checksum(const void *data, size_t len);
 /* Low 32 bits, seeded: for records. */
 uint32_t bm_checksum_seeded(const void *data, size_t len, uint64_t seed);
+/* What the two do with more than a few hundred bytes (hash_long.c). */
+uint64_t bm_checksum_long(const void *data, size_t len, uint64_t seed);
 /* Fills BUF with random bytes from the system; negative errno. */
 int bm_random(void *buf, size_t len);
 

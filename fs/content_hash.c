@@ -4,7 +4,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#ifdef BM_XXH_DISPATCH
+#include <xxh_x86dispatch.h> /* with the widest vectors of this processor */
+#else
 #include <xxhash.h>
+#endif
 
 #include "chores.h"
 #include "reply.h"

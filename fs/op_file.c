@@ -20,30 +20,12 @@ struct read {
 
 /* The value is copied out of the store's mapping: what the kernel would take
  * from there itself might have become zeros before it did. */
-static int copy_small(struct read *r, struct bm_view *view)
-{
-        if (view->value && r->offset < view->size) {
-                r->done = (size_t)(view->size - r->offset);
-                if (r->done > r->size)
-                        r->done = r->size;
-                memcpy(r->buf, (const char *)view->value + r->offset, r->done);
-        }
-        return bm_view_release(view);
-}
-
 static int read_record(struct fs *fs, const struct fs_place *place, void *ctx)
 {
-        const struct backend *b = &fs->backend;
         struct read *r = ctx;
-        struct bm_view view;
-        int result = b->get(b->ctx, &place->ref, &view, NULL);
 
-        if (result)
-                return result;
-        if (!view.large)
-                return copy_small(r, &view);
-        bm_view_release(&view);
-        return b->read(b->ctx, &place->ref, r->offset, r->buf, r->size, &r->done, NULL);
+        return fs->backend.read(fs->backend.ctx, &place->ref, r->offset, r->buf, r->size, &r->done,
+                                NULL);
 }
 
 void fs_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,

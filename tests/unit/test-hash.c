@@ -8,6 +8,9 @@
 
 #include <cmocka.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "hash.h"
 
 static void checksum_golden(void **state)
@@ -29,6 +32,24 @@ static void seeded_checksum(void **state)
                          (uint32_t)bm_checksum("bucketmap", 9));
         assert_int_equal(bm_checksum_seeded("", 0, 1), UINT32_C(0x826f6703));
         assert_int_equal(bm_checksum_seeded("bucketmap", 9, seed), UINT32_C(0x54ef3c6c));
+}
+
+/* Whatever vectors the processor has, and from whatever address on. */
+static void every_length_and_seed(void **state)
+{
+        static uint8_t bytes[40000];
+        const uint64_t seeds[] = {0, 1, UINT64_C(0x0123456789abcdef)};
+
+        for (size_t i = 0; i < sizeof(bytes); i++)
+                bytes[i] = (uint8_t)(i * i >> 7 ^ i);
+        for (size_t len = 0; len + 7 < sizeof(bytes); len += len < 1200 ? 1 : 997) {
+                const uint8_t *at = bytes + len % 8;
+
+                assert_true(bm_checksum(at, len) == XXH3_64bits(at, len));
+                for (size_t i = 0; i < 3; i++)
+                        assert_int_equal(bm_checksum_seeded(at, len, seeds[i]),
+                                         (uint32_t)XXH3_64bits_withSeed(at, len, seeds[i]));
+        }
 }
 
 static void key_hash_depends_on_the_whole_secret(void **state)
@@ -64,6 +85,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(checksum_golden),
                 cmocka_unit_test(seeded_checksum),
+                cmocka_unit_test(every_length_and_seed),
                 cmocka_unit_test(key_hash_depends_on_the_whole_secret),
                 cmocka_unit_test(random_bytes_differ),
         };
