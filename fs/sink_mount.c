@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Through the daemon: small files and links in batches by FS_IOC_PUT, the rest
+ * Through the daemon: small files and links in batches (put_batch.h), the rest
  * (directories, long values and long lists of attributes) by ordinary means.
- *
- * Threads: while one batch is sent by a thread of its own, the caller gathers
- * the next. Only the caller looks at what came of it.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,155 +14,24 @@
 
 #include "export.h"
 #include "ioctl.h"
+#include "put_batch.h"
 #include "sink.h"
 #include "xattr.h"
-
-#define META_MAX 2048u /* of a record in a batch: one that is put whole fits in */
-#define ALIGN    8u
-
-_Static_assert(sizeof(struct fs_ioc_put_record) + BM_KEY_MAX + 1 + META_MAX + SINK_VALUE_MAX +
-                               ALIGN <=
-                       FS_IOC_PUT_BYTES,
-               "a record fits");
 
 struct sink_dir {
         int fd;
 };
 
-struct batch {
-        int fd; /* of the directory that it is for */
-        struct fs_ioc_put put;
-        char **paths; /* of the records */
-        size_t paths_size;
-        int result; /* of the whole */
-};
-
 struct mount_sink {
         struct sink sink;
         int root;
-        struct batch batches[2];
-        unsigned gathering; /* which of them; the other may be on its way */
-        bool sending;
-        pthread_t sender;
-        uint8_t last_result; /* of the last record that was sent */
-        int fd;              /* of the file that is being written */
+        struct put_batches batches;
+        int fd; /* of the file that is being written */
 };
 
 static struct mount_sink *of(struct sink *sink)
 {
         return (struct mount_sink *)sink;
-}
-
-/* Batches */
-
-static struct batch *gathered(struct mount_sink *s)
-{
-        return &s->batches[s->gathering];
-}
-
-static void *send_batch(void *ctx)
-{
-        struct batch *batch = ctx;
-
-        batch->result = ioctl(batch->fd, FS_IOC_PUT, &batch->put) ? -errno : 0;
-        return NULL;
-}
-
-/* Reports what came of a batch, and empties it. A failure of the whole is one of each record. */
-static void settle(struct mount_sink *s, struct batch *batch)
-{
-        /* the answer has a byte for each in their place */
-        for (uint32_t i = 0; i < batch->put.n_records; i++) {
-                uint8_t one = batch->result ? (uint8_t)-batch->result : batch->put.records[i];
-
-                s->last_result = one;
-                if (one && one != FS_IOC_PUT_KEPT)
-                        s->sink.failed(s->sink.failed_ctx, batch->paths[i],
-                                       sink_reason(&s->sink, -one));
-                free(batch->paths[i]);
-        }
-        batch->put.n_records = batch->put.len = 0;
-}
-
-/* Waits for the batch that is on its way. */
-static void collect(struct mount_sink *s)
-{
-        if (!s->sending)
-                return;
-        pthread_join(s->sender, NULL);
-        s->sending = false;
-        settle(s, &s->batches[!s->gathering]);
-}
-
-/* Sends what has gathered, one batch at a time. */
-static void send_gathered(struct mount_sink *s)
-{
-        struct batch *batch = gathered(s);
-
-        if (!batch->put.n_records)
-                return;
-        collect(s);
-        batch->put.mode = s->sink.mode;
-        if (pthread_create(&s->sender, NULL, send_batch, batch)) {
-                send_batch(batch);
-                settle(s, batch);
-                return;
-        }
-        s->sending = true;
-        s->gathering = !s->gathering;
-}
-
-static void flush(struct mount_sink *s)
-{
-        send_gathered(s);
-        collect(s);
-}
-
-static int note_path(struct batch *batch, const char *path)
-{
-        if (batch->put.n_records == batch->paths_size) {
-                size_t size = batch->paths_size ? 2 * batch->paths_size : 64;
-                char **paths = realloc(batch->paths, size * sizeof(*paths));
-
-                if (!paths)
-                        return -ENOMEM;
-                batch->paths = paths;
-                batch->paths_size = size;
-        }
-        batch->paths[batch->put.n_records] = strdup(path);
-        return batch->paths[batch->put.n_records] ? 0 : -ENOMEM;
-}
-
-static int add_record(struct mount_sink *s, struct sink_dir *dir, const char *name,
-                      const struct tree_entry *entry, const uint8_t *meta, size_t meta_len,
-                      const void *value, size_t len)
-{
-        struct fs_ioc_put_record head = {.value_len = (uint32_t)len,
-                                         .meta_len = (uint16_t)meta_len,
-                                         .name_len = (uint8_t)strlen(name),
-                                         .has_count = entry->has_count,
-                                         .count = entry->count};
-        size_t size = sizeof(head) + head.name_len + 1 + meta_len + len;
-        struct batch *batch = gathered(s);
-        uint8_t *out;
-
-        size = (size + ALIGN - 1) / ALIGN * ALIGN;
-        head.size = (uint32_t)size;
-        if (batch->fd != dir->fd || batch->put.len + size > sizeof(batch->put.records)) {
-                send_gathered(s);
-                batch = gathered(s);
-        }
-        if (note_path(batch, entry->path))
-                return -ENOMEM;
-        batch->fd = dir->fd;
-        out = batch->put.records + batch->put.len;
-        memcpy(out, &head, sizeof(head));
-        memcpy(out + sizeof(head), name, head.name_len + 1u);
-        memcpy(out + sizeof(head) + head.name_len + 1, meta, meta_len);
-        memcpy(out + sizeof(head) + head.name_len + 1 + meta_len, value, len);
-        batch->put.len += (uint32_t)size;
-        batch->put.n_records++;
-        return 0;
 }
 
 static int put_whole(struct mount_sink *s, struct sink_dir *dir, const char *name,
@@ -176,10 +41,11 @@ static int put_whole(struct mount_sink *s, struct sink_dir *dir, const char *nam
         uint8_t *meta = sink_meta(entry, &meta_len);
         int result = -ENOMEM;
 
-        if (meta && meta_len > META_MAX)
+        if (meta && meta_len > PUT_BATCH_META_MAX)
                 result = -E2BIG;
         else if (meta)
-                result = add_record(s, dir, name, entry, meta, meta_len, value, len);
+                result = put_batches_add(&s->batches, dir->fd, name, entry, meta, meta_len, value,
+                                         len);
         free(meta);
         return result;
 }
@@ -269,7 +135,7 @@ static int enter(struct sink *sink, struct sink_dir *parent, const char *name,
                  struct sink_dir **dir, bool *made)
 {
         /* a batch may have it as a file */
-        flush(of(sink));
+        put_batches_flush(&of(sink)->batches);
         *made = !mkdirat(parent->fd, name, 0777);
         if (!*made && errno != EEXIST)
                 return -errno;
@@ -279,13 +145,13 @@ static int enter(struct sink *sink, struct sink_dir *parent, const char *name,
 
 static int set(struct sink *sink, struct sink_dir *dir, const struct tree_entry *entry)
 {
-        flush(of(sink));
+        put_batches_flush(&of(sink)->batches);
         return set_attributes(dir->fd, entry);
 }
 
 static void leave(struct sink *sink, struct sink_dir *dir)
 {
-        flush(of(sink));
+        put_batches_flush(&of(sink)->batches);
         close(dir->fd);
         free(dir);
 }
@@ -304,8 +170,8 @@ static int make(struct mount_sink *s, struct sink_dir *dir, const char *name,
         result = put_whole(s, dir, name, &empty, "", 0);
         if (result)
                 return result;
-        flush(s);
-        return s->last_result == FS_IOC_PUT_KEPT ? SINK_KEPT : -s->last_result;
+        put_batches_flush(&s->batches);
+        return s->batches.last_result == FS_IOC_PUT_KEPT ? SINK_KEPT : -s->batches.last_result;
 }
 
 static int begin(struct sink *sink, struct sink_dir *dir, const char *name,
@@ -414,7 +280,7 @@ static int link_name(struct sink *sink, struct sink_dir *dir, const char *name, 
         char first[BM_KEY_MAX + 1];
         int result, from;
 
-        flush(of(sink));
+        put_batches_flush(&of(sink)->batches);
         from = open_parent(of(sink)->root, path, first);
         if (from < 0)
                 return from;
@@ -435,15 +301,13 @@ static int link_name(struct sink *sink, struct sink_dir *dir, const char *name, 
 
 static int finish(struct sink *sink)
 {
-        flush(of(sink));
+        put_batches_flush(&of(sink)->batches);
         return ioctl(of(sink)->root, FS_IOC_SYNC) ? -errno : 0;
 }
 
 static void free_sink(struct sink *sink)
 {
-        flush(of(sink));
-        free(of(sink)->batches[0].paths);
-        free(of(sink)->batches[1].paths);
+        put_batches_deinit(&of(sink)->batches);
         free(sink);
 }
 
@@ -465,7 +329,8 @@ int sink_mount_new(int fd, struct sink **sinkp)
                                    .finish = finish,
                                    .free = free_sink};
         sink->root = fd;
-        sink->fd = sink->batches[0].fd = sink->batches[1].fd = -1;
+        sink->fd = -1;
+        put_batches_init(&sink->batches, &sink->sink);
         *sinkp = &sink->sink;
         return 0;
 }
