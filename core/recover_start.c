@@ -146,7 +146,7 @@ int bm_start_root(struct bm_store *store)
 
 int bm_start_fresh(struct bm_store *store)
 {
-        struct bm_segment *segment;
+        struct bm_segment *segment = NULL;
         bm_start_ids(store, &(struct bm_replay){
                                     .next_record = 2, .next_map = BM_MAP_FIRST, .next_data = 1});
         store->log.epoch = 1;

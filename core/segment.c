@@ -154,6 +154,12 @@ int bm_segment_settle(struct bm_segment *s)
         return r == 0 ? bm_segments_sync_names(&s, 1) : r;
 }
 
+void bm_segment_fill_huge(struct bm_segment *s, uint64_t end)
+{
+        if (piece_of(s) == BM_HUGE_PAGE)
+                (void)!fill(s, bm_min_u64(bm_round_down(end, BM_HUGE_PAGE), s->size), BM_HUGE_PAGE);
+}
+
 void bm_segment_fill_ahead(struct bm_segment *s, bool smallest)
 {
         uint64_t used = atomic_load_explicit(&s->used, memory_order_relaxed);

@@ -104,6 +104,10 @@ int bm_segment_write(struct bm_segment *segment, uint64_t offset, const void *by
 int bm_segment_write_call(struct bm_segment *segment, uint64_t offset, const void *bytes,
                           size_t len);
 
+/* Fills the huge pages up to byte END of a new segment that has them. Its failure is the writer's
+ * to meet. */
+void bm_segment_fill_huge(struct bm_segment *segment, uint64_t end);
+
 /*
  * Writes zeros behind what is used. Once they are durable, a sync of what comes in their place
  * writes that alone, and no news of the file: right where syncs are many, twice the writing where
