@@ -16,18 +16,12 @@ static void add_totals(const struct bm_target *t, int64_t keys, int64_t maps, in
 {
         struct bm_map *map = t->map;
         struct bm_store *store = map->store;
-        t->bucket->n_maps += (uint64_t)maps;
-        t->bucket->value_bytes += (uint64_t)bytes;
+        bm_figure_add(&t->bucket->n_maps, (uint64_t)maps);
+        bm_figure_add(&t->bucket->value_bytes, (uint64_t)bytes);
         if (bm_index_is_copied(&t->bucket->index, t->hash)) {
                 t->bucket->late_maps += (uint64_t)maps;
                 t->bucket->late_bytes += (uint64_t)bytes;
         }
-        if (keys)
-                atomic_fetch_add_explicit(&map->n_keys, (uint64_t)keys, memory_order_relaxed);
-        if (maps)
-                atomic_fetch_add_explicit(&map->n_maps, (uint64_t)maps, memory_order_relaxed);
-        if (bytes)
-                atomic_fetch_add_explicit(&map->value_bytes, (uint64_t)bytes, memory_order_relaxed);
         if (bm_map_has_values(map))
                 bm_sum_add(store, t->stripe, BM_SUM_VALUE_BYTES, (uint64_t)bytes);
         if (bm_map_is_user(map))
@@ -104,7 +98,6 @@ static int apply_put(struct bm_store *store, const struct bm_target *t, struct b
                 return r;
         drop_replaced_map(store, found, record);
         drop_old(store, t, found);
-        bm_segment_add_live(where->segment, where->length);
         bm_sum_add(store, t->stripe, BM_SUM_LIVE_BYTES, where->length);
         bm_index_set(&t->bucket->index, &found->place, &slot);
         bm_watch_put(&store->watch, record);

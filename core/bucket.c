@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/compiler.h"
 #include "base/le.h"
 #include "hash.h"
 #include "store.h"
@@ -87,7 +88,7 @@ enum bm_slot_kind bm_record_slot_kind(uint8_t type)
         }
 }
 
-enum { CACHE_LINE = 64, PREFETCHED = 512 };
+enum { PREFETCHED = 512 };
 
 int bm_slot_record(struct bm_store *store, const struct bm_slot *slot,
                    const struct bm_target *wanted, struct bm_segment **segmentp,
@@ -96,7 +97,8 @@ int bm_slot_record(struct bm_store *store, const struct bm_slot *slot,
         struct bm_segment *s = bm_drives_segment(&store->drives, slot->file_id);
         *segmentp = s;
         /* the check reads all of it, and would wait for one line after the other */
-        for (uint32_t at = CACHE_LINE; s && at < slot->length && at < PREFETCHED; at += CACHE_LINE)
+        for (uint32_t at = BM_CACHE_LINE; s && at < slot->length && at < PREFETCHED;
+             at += BM_CACHE_LINE)
                 __builtin_prefetch(s->base + slot->offset + at);
         int r = BM_E_DAMAGED;
         if (s && s->base)

@@ -13,11 +13,11 @@
 struct bm_map;
 struct bm_store;
 
-/* All guarded by the bucket's stripe. */
+/* All guarded by the bucket's stripe; the figures may be read without it. */
 struct bm_bucket {
         struct bm_index index;
-        uint64_t value_bytes; /* of its records */
-        uint64_t n_maps;      /* records that are maps */
+        _Atomic uint64_t value_bytes; /* of its records */
+        _Atomic uint64_t n_maps;      /* records that are maps */
         /* what the two changed by for keys that the checkpoint under way had copied by then */
         uint64_t late_bytes, late_maps;
         uint64_t applied; /* after a crash: log position that the loaded index includes, at least */

@@ -161,7 +161,7 @@ static int add_lost(struct bm_checker *c, struct bm_map *map)
                 bm_check_report(c, BM_CHECK_STRUCTURE,
                                 &(struct bm_check_where){.map_id = map->id, .path = ""},
                                 "no name leads to map %" PRIu64 ", which has %" PRIu64 " keys",
-                                map->id, atomic_load(&map->n_keys));
+                                map->id, bm_map_sums(map).n_keys);
         return add_todo(c, map->id, path, "", 0);
 }
 

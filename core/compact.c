@@ -132,8 +132,7 @@ static int move_slot(struct compaction *c, struct bm_target *t, struct bm_place 
         slot->offset = where.offset;
         slot->length = where.length;
         bm_index_set(&t->bucket->index, place, slot);
-        bm_segment_count_put(where.segment, copy->version);
-        bm_segment_add_live(where.segment, where.length);
+        bm_segment_add_put(where.segment, where.length, copy->version);
         bm_segment_drop_live(from, old_length);
         bm_sum_add(store, t->stripe, BM_SUM_LIVE_BYTES, (uint64_t)where.length - old_length);
         return 0;

@@ -141,6 +141,14 @@ struct bm_record {
         uint32_t length; /* whole record on disk, bytes, a multiple of BM_UNIT */
 };
 
+/* Whether records of that type put something under their key. */
+static inline bool bm_record_puts(uint8_t type)
+{
+        const uint32_t all = 1u << BM_REC_PUT | 1u << BM_REC_MAP | 1u << BM_REC_HEAD |
+                             1u << BM_REC_CHUNK | 1u << BM_REC_NAME;
+        return all >> type & 1;
+}
+
 /* Fixed part: check, length word, key length, flags. */
 enum { BM_RECORD_FIXED = 10, BM_RECORD_LENGTH_MAX = BM_FRAME_MAX };
 

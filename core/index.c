@@ -30,8 +30,7 @@ void bm_index_account(struct bm_index *ix, const struct bm_block *block, int way
 
                 /* unsigned, so that adding a negative number takes away */
                 ix->n_blocks += (uint32_t)way;
-                ix->n_used += (uint64_t)way * block->live;
-                bm_stat_add(&ix->stats->used, (uint64_t)way * block->live);
+                bm_figure_add(&ix->n_used, (uint64_t)way * block->live);
                 bm_stat_add(&ix->stats->slots, (uint64_t)way * slots);
                 bm_stat_add(&ix->stats->bytes, (uint64_t)way * bm_block_bytes(block));
                 if (way > 0)
@@ -218,8 +217,7 @@ __attribute__((hot)) int bm_index_insert(struct bm_index *ix, uint64_t hash,
         for (struct bm_block *b = room.part; b != room.block; b = b->chain)
                 bm_block_pass(b, tag, ix->window_lines, +1);
         bm_block_place(room.block, &words, &room.vacancy);
-        ix->n_used++;
-        bm_stat_add(&ix->stats->used, 1);
+        bm_figure_add(&ix->n_used, 1);
         bm_stat_max(&ix->stats->longest_probe, room.vacancy.passed + 1);
         if (place)
                 *place = (struct bm_place){
@@ -280,6 +278,5 @@ void bm_index_erase(struct bm_index *ix, struct bm_place *place)
         for (struct bm_block *b = bm_index_part(ix, place->tag); b != place->block; b = b->chain)
                 bm_block_pass(b, place->tag, ix->window_lines, -1);
         bm_block_erase(place->block, place->slot);
-        ix->n_used--;
-        bm_stat_add(&ix->stats->used, UINT64_C(0) - 1);
+        bm_figure_add(&ix->n_used, UINT64_C(0) - 1);
 }

@@ -81,7 +81,7 @@ struct bm_block_source {
 
 struct bm_index_stats { /* shared by the indexes of a store, relaxed atomics */
         _Atomic uint64_t splits, grows, failed_grows, grow_us, longest_us, longest_probe;
-        _Atomic uint64_t bytes, slots, used, max_slots;
+        _Atomic uint64_t bytes, slots, max_slots;
 };
 
 struct bm_index {
@@ -93,11 +93,11 @@ struct bm_index {
         uint8_t skip;          /* hash bits that chose the bucket */
         /* guarded by the bucket's lock */
         uint8_t depth;
-        uint32_t n_blocks;     /* chained ones included */
-        uint64_t n_used;       /* slots */
-        uint64_t copied;       /* tags below it are in the checkpoint under way */
-        struct bm_block **dir; /* 2^depth; NULL: no block yet (an empty bucket) */
-        struct bm_block *dir0; /* the directory of depth 0 stands here */
+        uint32_t n_blocks;       /* chained ones included */
+        _Atomic uint64_t n_used; /* slots; a figure */
+        uint64_t copied;         /* tags below it are in the checkpoint under way */
+        struct bm_block **dir;   /* 2^depth; NULL: no block yet (an empty bucket) */
+        struct bm_block *dir0;   /* the directory of depth 0 stands here */
         /* synchronises itself: NULL, or what the next writer installs */
         struct Reallocated *_Atomic reallocated;
         _Atomic uint64_t anticipated; /* keys; hint for the next growth */

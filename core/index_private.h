@@ -4,6 +4,7 @@
 #define BM_INDEX_PRIVATE_H
 
 #include "base/compiler.h"
+#include "base/figure.h"
 #include "base/intmath.h"
 #include "index_block.h"
 

@@ -109,7 +109,7 @@ bool bm_index_shrink(struct bm_index *ix, unsigned max)
 {
         size_t len = bm_index_dir_len(ix), at = 0;
 
-        if (atomic_load_explicit(&ix->anticipated, memory_order_relaxed) > ix->n_used)
+        if (atomic_load_explicit(&ix->anticipated, memory_order_relaxed) > bm_figure(&ix->n_used))
                 return false;
         /* what is parked would find its source gone */
         bm_reallocated_free(get_reallocated(ix));

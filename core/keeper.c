@@ -121,7 +121,7 @@ static int one_round(struct bm_store *store, enum effort effort, bool *won)
                 return r;
         in_round = true;
         const uint64_t written = atomic_load(&store->log.written);
-        if (atomic_load(&store->drops->n_keys) > 0)
+        if (!bm_map_is_empty(store->drops))
                 swept = bm_large_sweep(store, NULL);
         atomic_store(&store->keeper.swept_at, written);
         if (effort == NEEDED || (effort <= USUAL && !bm_space_refill(store)))
@@ -253,7 +253,7 @@ bool bm_keeper_is_behind(struct bm_store *store)
         uint64_t dead = 0;
         if (!store->keeper.running || in_round)
                 return false;
-        if (unswept > most && atomic_load(&store->drops->n_keys) > 0)
+        if (unswept > most && !bm_map_is_empty(store->drops))
                 return true;
         bm_drives_each(&store->drives, add_dead, &dead);
         return dead > most;

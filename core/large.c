@@ -226,7 +226,7 @@ static int sweep_if_in_range(void *ctx, const struct bm_item *item)
 static int sweep_one(struct sweep *sw, const uint8_t *key, size_t key_len)
 {
         int r = 0;
-        if (sw->drop.to - sw->drop.from > atomic_load(&sw->store->chunks->n_keys))
+        if (sw->drop.to - sw->drop.from > bm_map_sums(sw->store->chunks).n_keys)
                 r = bm_keys(sw->store->chunks, sweep_if_in_range, sw);
         else
                 for (uint64_t chunk = sw->drop.from; chunk < sw->drop.to && r == 0; chunk++)

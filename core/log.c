@@ -98,13 +98,6 @@ static bool goes_by_call(struct bm_log *log, struct bm_segment *s, uint64_t used
                used - atomic_load_explicit(&s->synced, memory_order_relaxed) < SPAN_CALLS;
 }
 
-/* Locked, so that it needs no addition of atomics. */
-static void count(_Atomic uint64_t *figure, uint64_t n)
-{
-        atomic_store_explicit(figure, atomic_load_explicit(figure, memory_order_relaxed) + n,
-                              memory_order_relaxed);
-}
-
 /* Locked. Copies LEN encoded bytes to the active segment's end. */
 static int copy_in(struct bm_log *log, struct bm_segment *s, const uint8_t *bytes, uint32_t len,
                    size_t n_records)
@@ -114,8 +107,8 @@ static int copy_in(struct bm_log *log, struct bm_segment *s, const uint8_t *byte
                                                                                         bytes, len);
         if (r < 0)
                 return r == -ENOSPC || r == -EDQUOT ? BM_E_DISK_FULL : r;
-        count(&log->written, len);
-        count(&log->n_records, n_records);
+        bm_figure_add(&log->written, len);
+        bm_figure_add(&log->n_records, n_records);
         atomic_store_explicit(&s->used, used + len, memory_order_release);
         atomic_store_explicit(&log->tail, bm_pos(s->header.number, used + len),
                               memory_order_release);
@@ -198,6 +191,17 @@ static void seal_frame(struct bm_segment *s, const struct bm_record *records, si
         }
 }
 
+/* Locked, for there the segment's counters are at hand. They count as living from here on. */
+static void count_puts(struct bm_segment *s, const struct bm_record *records, size_t n,
+                       const struct bm_location *where)
+{
+        for (size_t i = 0; i < n; i++) {
+                if (bm_record_puts(records[i].type))
+                        bm_segment_add_put(s, where[i].length,
+                                           bm_pos(s->header.number, where[i].offset));
+        }
+}
+
 /* Locked. Makes sure that the active segment is S and has room for LEN. *MOVED:
  * it is another one now, and the frame must be encoded for that. */
 static int make_room(struct bm_log *log, struct bm_segment *s, uint32_t len, bool privileged,
@@ -263,6 +267,8 @@ int bm_log_append(struct bm_log *log, struct bm_record *records, size_t n, bool 
                 if (r == 0 && !moved) {
                         seal_frame(s, records, n, bytes, where);
                         r = copy_in(log, s, bytes, len, n);
+                        if (r == 0)
+                                count_puts(s, records, n, where);
                 }
                 pthread_mutex_unlock(&log->append_lock);
         } while (r == 0 && moved);
@@ -316,8 +322,8 @@ int bm_log_prepare(struct bm_log *log, uint64_t capacity, uint64_t size, uint64_
                                    durable, &made);
                 /* nothing that a sync would write before there is anything in it */
                 if (r == 0)
-                        bm_segment_fill_huge(made, atomic_load_explicit(&log->sync_span,
-                                                                        memory_order_relaxed));
+                        bm_segment_fill_huge(
+                                made, atomic_load_explicit(&log->sync_span, memory_order_relaxed));
                 if (r == 0)
                         atomic_store_explicit(&log->next, made, memory_order_release);
                 count_made(log, r, size, elapsed_us(&began));

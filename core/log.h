@@ -13,6 +13,8 @@
 
 #include <pthread.h>
 
+#include "base/compiler.h"
+#include "base/figure.h"
 #include "drives.h"
 
 struct bm_location {
@@ -32,21 +34,21 @@ struct bm_log {
         uint64_t epoch;
         void (*sealed)(void *ctx); /* called after a segment was filled, under the append lock */
         void *sealed_ctx;
-        /* locks, in the order in which they may be taken */
-        pthread_mutex_t prepare_lock;
-        pthread_mutex_t append_lock;
+        pthread_mutex_t prepare_lock; /* before append_lock */
         /* guarded by append_lock for change; acquire/release for readers */
         struct bm_segment *_Atomic active;
         struct bm_segment *_Atomic next; /* prepared, or NULL; set under prepare_lock */
-        _Atomic uint64_t tail;           /* position behind the last record */
         /* guarded by append_lock */
         struct bm_segment **unsynced; /* sealed since the last flush */
         size_t n_unsynced, cap_unsynced;
-        /* synchronise themselves */
+        /* changed by each append, under the lock: one cache line, which nothing else is in */
+        _Alignas(BM_CACHE_LINE) pthread_mutex_t append_lock;
+        _Atomic uint64_t tail;               /* position behind the last record; as active */
         _Atomic uint64_t written, n_records; /* bytes and records since open; relaxed, figures */
         /* bytes appended between two syncs that somebody asked for, a moving mean; relaxed, hints
          */
-        _Atomic uint64_t sync_span, asked_at;
+        _Alignas(BM_CACHE_LINE) _Atomic uint64_t sync_span;
+        _Atomic uint64_t asked_at;
         _Atomic bool restricted; /* the reserve is not whole: deletes only */
         struct bm_log_stats {
                 _Atomic uint64_t added, failed, make_us, longest_us, max_size;
@@ -61,7 +63,8 @@ int bm_log_start(struct bm_log *log, struct bm_segment *segment, uint64_t used);
 
 /*
  * Appends N records as one frame; WHERE[i] gets the place of each. Sets each
- * record's length and more flag. PRIVILEGED appends may use reserved space.
+ * record's length and more flag. Records that put something count as living in
+ * their segment. PRIVILEGED appends may use reserved space.
  * BM_E_DATA_NO_SPACE: *CAPACITY gets what bm_log_prepare wants; nothing was
  * written. BM_E_DISK_FULL: likewise nothing.
  * -EFBIG: the frame is larger than BM_FRAME_MAX.

@@ -38,6 +38,27 @@ static void map_free(struct bm_map *map)
         free(map);
 }
 
+struct bm_map_sums bm_map_sums(const struct bm_map *map)
+{
+        struct bm_map_sums sums = {0};
+        for (size_t i = 0; i < (size_t)1 << map->buckets_log2; i++) {
+                const struct bm_bucket *b = &map->buckets[i];
+                sums.n_keys += bm_figure(&b->index.n_used);
+                sums.n_maps += bm_figure(&b->n_maps);
+                sums.value_bytes += bm_figure(&b->value_bytes);
+        }
+        return sums;
+}
+
+bool bm_map_is_empty(const struct bm_map *map)
+{
+        for (size_t i = 0; i < (size_t)1 << map->buckets_log2; i++) {
+                if (bm_figure(&map->buckets[i].index.n_used) > 0)
+                        return false;
+        }
+        return true;
+}
+
 void bm_maps_deinit(struct bm_maps *maps)
 {
         struct bm_map *map, *next;
@@ -225,10 +246,11 @@ int bm_map_info(struct bm_map *map, struct bm_map_info *info)
         pthread_rwlock_unlock(&maps->lock);
         if (map->id == BM_MAP_ROOT)
                 info->parent_id = BM_MAP_ROOT;
-        info->n_keys = atomic_load(&map->n_keys);
-        info->n_maps = atomic_load(&map->n_maps);
+        const struct bm_map_sums sums = bm_map_sums(map);
+        info->n_keys = sums.n_keys;
+        info->n_maps = sums.n_maps;
         info->changed_ns = atomic_load(&map->changed_ns);
-        info->value_bytes = atomic_load(&map->value_bytes);
+        info->value_bytes = sums.value_bytes;
         return 0;
 }
 

@@ -24,7 +24,6 @@ struct bm_map {
         UT_hash_handle hh;
         /* synchronise themselves: set or changed under a bucket's stripe, read anywhere */
         _Atomic bool dead; /* removed; its handles give BM_E_NOT_FOUND */
-        _Atomic uint64_t n_keys, n_maps, value_bytes;
         _Atomic int64_t changed_ns;
         /* guarded by their stripes */
         struct bm_bucket buckets[];
@@ -38,6 +37,13 @@ struct bm_maps {
 
 void bm_maps_init(struct bm_maps *maps, struct bm_store *store);
 void bm_maps_deinit(struct bm_maps *maps); /* frees every map */
+
+/* What its buckets come to; exact when nobody writes, or with all of them locked. */
+struct bm_map_sums {
+        uint64_t n_keys, n_maps, value_bytes;
+};
+struct bm_map_sums bm_map_sums(const struct bm_map *map);
+bool bm_map_is_empty(const struct bm_map *map);
 
 /* A new reference, or NULL. */
 struct bm_map *bm_maps_get(struct bm_maps *maps, uint64_t map_id);

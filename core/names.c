@@ -166,7 +166,7 @@ int bm_map_check_empty(struct bm_store *store, const struct bm_found *found,
                 return -EIO; /* damage: it names a map that is not there */
         if (!locked || locked->id != entry.map_id)
                 return BM_E_LOOK_AGAIN; /* another map came to have the name */
-        return atomic_load(&locked->n_keys) == 0 ? 0 : BM_E_NOT_EMPTY;
+        return bm_map_is_empty(locked) ? 0 : BM_E_NOT_EMPTY;
 }
 
 int bm_map_peek(struct bm_map *parent, const void *key, size_t key_len, struct bm_map **mapp)

@@ -117,7 +117,7 @@ static int take_maps(struct rebuild *rb, const struct bm_record *r, const struct
 {
         struct bm_map_entry entry;
         bm_replay_note_ids(rb->replay, r);
-        if (bm_record_slot_kind(r->type) != BM_SLOT_EMPTY)
+        if (bm_record_puts(r->type))
                 bm_segment_count_put(where->segment, version);
         if (r->type == BM_REC_DEL && r->map_id != BM_MAP_ORPHANS)
                 bm_segment_count_tombstone(where->segment, r->length, version);
@@ -161,7 +161,7 @@ static int take_put(struct rebuild *rb, const struct bm_record *r, const struct 
         struct bm_target t;
         struct bm_found found;
         bool known;
-        if (bm_record_slot_kind(r->type) == BM_SLOT_EMPTY)
+        if (!bm_record_puts(r->type))
                 return 0;
         int result = locate(rb, r, &t, &found, &known);
         if (result != 0 || !known || (found.there && version_of(&found) >= version))
@@ -196,8 +196,7 @@ static int take_large_count(struct rebuild *rb, const struct bm_record *r,
         struct bm_target t;
         struct bm_found found;
         bool known;
-        if (bm_record_slot_kind(r->type) == BM_SLOT_EMPTY || r->type == BM_REC_CHUNK ||
-            r->count <= BM_SLOT_COUNT_MAX)
+        if (!bm_record_puts(r->type) || r->type == BM_REC_CHUNK || r->count <= BM_SLOT_COUNT_MAX)
                 return 0;
         int result = locate(rb, r, &t, &found, &known);
         if (result != 0 || !known || !found.there || found.segment != where->segment ||
@@ -243,7 +242,7 @@ static int adopt_maps(struct bm_store *store)
         }
         for (size_t i = 0; i < n && r == 0; i++) {
                 /* with keys in it, its name is lost: a repair gives it another */
-                if (store->salvage && atomic_load(&maps[i]->n_keys) > 0)
+                if (store->salvage && !bm_map_is_empty(maps[i]))
                         continue;
                 if (maps[i]->id >= BM_MAP_FIRST && bm_maps_parent(&store->maps, maps[i]->id) == 0)
                         bm_maps_remove(&store->maps, maps[i]->id);

@@ -164,11 +164,8 @@ static int count_record(struct bm_repair *rp, struct bm_map *map, const struct b
         int result = bm_target_init(&t, map, r->key, r->key_len);
         if (result < 0)
                 return BM_E_DAMAGED;
-        t.bucket->value_bytes += bytes;
-        t.bucket->n_maps += is_map;
-        atomic_fetch_add(&map->n_keys, 1);
-        atomic_fetch_add(&map->n_maps, is_map);
-        atomic_fetch_add(&map->value_bytes, bytes);
+        bm_figure_add(&t.bucket->value_bytes, bytes);
+        bm_figure_add(&t.bucket->n_maps, is_map);
         if (bm_map_has_values(map))
                 bm_sum_add(rp->store, t.stripe, BM_SUM_VALUE_BYTES, bytes);
         if (bm_map_is_user(map))
@@ -182,9 +179,6 @@ static int count_anew(struct bm_repair *rp)
         size_t n;
         int r = bm_maps_list(&rp->store->maps, &maps, &n);
         for (size_t i = 0; i < n && r == 0; i++) {
-                atomic_store(&maps[i]->n_keys, 0);
-                atomic_store(&maps[i]->n_maps, 0);
-                atomic_store(&maps[i]->value_bytes, 0);
                 for (size_t k = 0; k < (size_t)1 << maps[i]->buckets_log2; k++)
                         maps[i]->buckets[k].value_bytes = maps[i]->buckets[k].n_maps = 0;
         }

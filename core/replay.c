@@ -95,11 +95,6 @@ static int read_frame(struct reader *rd, struct bm_segment *s, uint64_t offset, 
         return 0;
 }
 
-static bool has_slot(const struct bm_record *r)
-{
-        return bm_record_slot_kind(r->type) != BM_SLOT_EMPTY;
-}
-
 static void raise_id(uint64_t *next, uint64_t seen)
 {
         if (seen >= *next)
@@ -152,7 +147,7 @@ static int make_slot(struct bm_target *t, struct bm_found *found)
 int bm_replay_apply(struct bm_store *store, struct bm_target *t, struct bm_found *found,
                     const struct bm_record *record, const struct bm_location *where)
 {
-        int r = !found->there && has_slot(record) ? make_slot(t, found) : 0;
+        int r = !found->there && bm_record_puts(record->type) ? make_slot(t, found) : 0;
         return r != 0 ? r : bm_apply(store, t, found, record, where);
 }
 
@@ -220,7 +215,7 @@ static int replay_frame(struct reader *rd, bool apply)
                 if (r->type == BM_REC_SYNC && r->version > rd->replay->durable)
                         rd->replay->durable = r->version;
                 uint64_t position = bm_pos(w->segment->header.number, w->offset);
-                if (has_slot(r))
+                if (bm_record_puts(r->type))
                         bm_segment_count_put(w->segment, position);
                 if (r->type == BM_REC_DEL && r->map_id != BM_MAP_ORPHANS)
                         bm_segment_count_tombstone(w->segment, r->length, position);

@@ -39,9 +39,10 @@ int bm_segment_parse_name(const char *name, uint32_t *file_id)
 static int segment_new(const struct bm_io *io, int dir, enum bm_segment_access access,
                        struct bm_segment **segmentp)
 {
-        struct bm_segment *s = calloc(1, sizeof(*s));
+        struct bm_segment *s = aligned_alloc(BM_CACHE_LINE, sizeof(*s));
         if (!s)
                 return -ENOMEM;
+        memset(s, 0, sizeof(*s));
         s->io = io;
         s->dir = dir;
         s->fd = -1;
@@ -351,6 +352,12 @@ void bm_segment_add_live(struct bm_segment *s, uint32_t length)
 {
         atomic_fetch_add_explicit(&s->n_live, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&s->live_bytes, length, memory_order_relaxed);
+}
+
+void bm_segment_add_put(struct bm_segment *s, uint32_t length, uint64_t version)
+{
+        bm_segment_count_put(s, version);
+        bm_segment_add_live(s, length);
 }
 
 void bm_segment_drop_live(struct bm_segment *s, uint32_t length)

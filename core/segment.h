@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/compiler.h"
 #include "format.h"
 #include "io.h"
 #include "io_mapped.h"
@@ -46,24 +47,26 @@ struct bm_segment {
         enum bm_segment_access access;
         uint64_t size; /* bytes */
         bool cut;      /* the file is shorter: only to be read */
+        /* all that changes with each record, in a cache line: written under the log's append lock,
+         * or by the one compactor; read anywhere */
+        _Alignas(BM_CACHE_LINE) _Atomic uint64_t
+                used;    /* bytes filled, the header included; release after the copy */
+        uint64_t filled; /* the writer's: bytes from the start that are in memory, to be stored into
+                          */
         /* synchronise themselves: relaxed counters, exact when nobody writes */
-        _Atomic uint32_t pins; /* borrowed views; release on drop, acquire before the unmapping */
         _Atomic uint64_t
                 live_bytes;      /* of records (index segment: of blocks and tables) that live */
         _Atomic uint32_t n_puts; /* records that put something */
         _Atomic uint32_t n_live; /* those of them that live */
-        _Atomic uint64_t kept_bytes;   /* of tombstones, which stay while they hide something */
-        _Atomic uint64_t kept_version; /* the highest of those; 0: none */
-        /* written under the log's append lock, or by the one compactor; read anywhere */
-        _Atomic uint64_t used; /* bytes filled, the header included; release after the copy */
-        _Atomic uint8_t state; /* enum bm_segment_state */
         _Atomic uint64_t lowest_version; /* of its records; UINT64_MAX: none */
+        _Atomic uint64_t kept_bytes;     /* of tombstones, which stay while they hide something */
+        _Atomic uint64_t kept_version;   /* the highest of those; 0: none */
+        _Atomic uint32_t pins; /* borrowed views; release on drop, acquire before the unmapping */
+        _Atomic uint8_t state; /* enum bm_segment_state; as used */
         /* the compactor's and the checkpoint's, one thread */
         bool emptied;         /* a compaction found or left nothing in it that is needed */
         bool unreadable;      /* a compaction met damage in it: never chosen again */
         uint64_t excluded_in; /* generation of the first manifest without it */
-        /* the writer's: of the log under its append lock, or the one compactor */
-        uint64_t filled; /* bytes from the start whose pages are in memory, ready for a store */
         /* of who makes it durable: the syncer's leader, or the one that checkpoints */
         bool named;              /* so is its name */
         _Atomic uint64_t synced; /* bytes from the start that are durable */
@@ -165,6 +168,8 @@ static inline bool bm_record_intact(const struct bm_record *record)
 
 /* Counts a put record that stands in the segment, living or not. */
 void bm_segment_count_put(struct bm_segment *segment, uint64_t version);
+/* Counts one of LENGTH bytes that is new, and alive. */
+void bm_segment_add_put(struct bm_segment *segment, uint32_t length, uint64_t version);
 /* Counts a tombstone of LENGTH bytes that stands in it. */
 void bm_segment_count_tombstone(struct bm_segment *segment, uint32_t length, uint64_t version);
 /* A record of LENGTH bytes in it comes alive / dies. */

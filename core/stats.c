@@ -60,6 +60,20 @@ static int add_segment(void *ctx, struct bm_segment *s)
         return 0;
 }
 
+static int count_used(struct bm_store *store, uint64_t *used)
+{
+        struct bm_map **maps;
+        size_t n;
+        int r = bm_maps_list(&store->maps, &maps, &n);
+        if (r < 0)
+                return r;
+        *used = 0;
+        for (size_t i = 0; i < n; i++)
+                *used += bm_map_sums(maps[i]).n_keys;
+        bm_maps_list_free(&store->maps, maps, n);
+        return 0;
+}
+
 int bm_stats(struct bm_store *store, struct bm_stats *st)
 {
         const struct bm_superblock *sb = &store->drives.superblock;
@@ -76,7 +90,6 @@ int bm_stats(struct bm_store *store, struct bm_stats *st)
                 .live_bytes = bm_sum(store, BM_SUM_LIVE_BYTES),
                 .index_bytes = atomic_load(&ix->bytes),
                 .index_slots = atomic_load(&ix->slots),
-                .index_used = atomic_load(&ix->used),
                 .index_splits = atomic_load(&ix->splits),
                 .index_grows = atomic_load(&ix->grows),
                 .longest_probe = atomic_load(&ix->longest_probe),
@@ -120,7 +133,7 @@ int bm_stats(struct bm_store *store, struct bm_stats *st)
         uint64_t log_at_last = atomic_load(&store->manifests.log_at_last);
         st->log_bytes = atomic_load(&store->log.written);
         st->replay_bytes = st->log_bytes - log_at_last;
-        return 0;
+        return count_used(store, &st->index_used);
 }
 
 int bm_space(struct bm_store *store, struct bm_space *space)

@@ -17,6 +17,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/compiler.h"
+#include "base/figure.h"
 #include "bucketmap.h"
 #include "counts.h"
 #include "drives.h"
@@ -39,7 +41,7 @@ enum bm_sum {
 };
 
 struct bm_stripe {
-        _Alignas(64) pthread_rwlock_t lock;
+        _Alignas(BM_CACHE_LINE) pthread_rwlock_t lock;
         /* changed under the lock, exclusively; read anywhere: relaxed, nothing is ordered by them.
          * A part may be below 0, modulo 2^64: what is moved by a compaction may stay in another's.
          */
@@ -118,8 +120,9 @@ struct bm_store {
         pthread_cond_t preparer_changed;
         bool preparer_wanted, preparer_stop; /* guarded by preparer_lock */
 
-        /* synchronise themselves */
-        _Atomic uint64_t next_record, next_map, next_data;
+        /* synchronise themselves; apart from what everybody reads all the time */
+        _Alignas(BM_CACHE_LINE) _Atomic uint64_t next_record;
+        _Atomic uint64_t next_map, next_data;
         _Atomic uint64_t n_moves; /* transactions by which something got another key */
         _Atomic uint64_t compacted_bytes, swept_chunks, freed_bytes;
         _Atomic bool closing; /* long work ends early */
@@ -139,9 +142,7 @@ int bm_open_salvage(const char *path, const struct bm_config *config, struct bm_
 /* Changes STRIPE's part of a sum. The stripe is locked exclusively, or the store opens. */
 static inline void bm_sum_add(struct bm_store *store, unsigned stripe, enum bm_sum sum, uint64_t n)
 {
-        _Atomic uint64_t *part = &store->stripes[stripe].sums[sum];
-        atomic_store_explicit(part, atomic_load_explicit(part, memory_order_relaxed) + n,
-                              memory_order_relaxed);
+        bm_figure_add(&store->stripes[stripe].sums[sum], n);
 }
 /* Exact when nobody writes. */
 uint64_t bm_sum(const struct bm_store *store, enum bm_sum sum);

@@ -38,9 +38,10 @@ int bm_tables_add_map(struct bm_map *map, struct bm_buffer *b)
         row.parent_id = map->parent_id;
         row.record_id = map->record_id;
         pthread_rwlock_unlock(&maps->lock);
-        row.n_keys = atomic_load(&map->n_keys);
-        row.n_maps = atomic_load(&map->n_maps);
-        row.value_bytes = atomic_load(&map->value_bytes);
+        const struct bm_map_sums sums = bm_map_sums(map);
+        row.n_keys = sums.n_keys;
+        row.n_maps = sums.n_maps;
+        row.value_bytes = sums.value_bytes;
         row.changed_ns = atomic_load(&map->changed_ns);
         bm_map_row_encode(&row, bytes);
         return bm_buffer_add(b, bytes, sizeof(bytes));
@@ -157,15 +158,12 @@ static int load_maps(struct bm_store *store, const struct bm_buffer *b)
         return 0;
 }
 
-/* The counters of maps and store are sums of their buckets', which were taken
+/* The counters of the store are sums of their buckets', which were taken
  * together with the blocks: so replay, which starts from the blocks, starts
  * from the right ones. */
 static void add_bucket_totals(struct bm_map *map, struct bm_bucket *bucket)
 {
         struct bm_store *store = map->store;
-        atomic_fetch_add(&map->n_keys, bucket->index.n_used);
-        atomic_fetch_add(&map->n_maps, bucket->n_maps);
-        atomic_fetch_add(&map->value_bytes, bucket->value_bytes);
         if (bm_map_has_values(map))
                 bm_sum_add(store, 0, BM_SUM_VALUE_BYTES, bucket->value_bytes);
         if (bm_map_is_user(map))

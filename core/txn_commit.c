@@ -171,8 +171,6 @@ static int apply_step(struct bm_txn *txn, struct bm_step *s, const struct bm_loc
 {
         uint64_t position = bm_pos(w->segment->header.number, w->offset);
         int r = bm_apply(txn->store, &s->target, &s->found, &s->next, w);
-        if (s->action == BM_ACT_PUT)
-                bm_segment_count_put(w->segment, position);
         if (s->action == BM_ACT_DELETE && s->target.map->id != BM_MAP_ORPHANS)
                 bm_segment_count_tombstone(w->segment, w->length, position);
         if (s->action == BM_ACT_DELETE && s->next.count >= BM_MAP_FIRST)

@@ -27,6 +27,18 @@
 /* The struct of TYPE whose MEMBER is at PTR. */
 #define bm_container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
+/* What several processors write is kept so far apart. */
+enum { BM_CACHE_LINE = 64 };
+
+/* Between two looks at what another processor is about to change. */
+#if defined(__x86_64__)
+#define bm_spin_pause() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define bm_spin_pause() __asm__ volatile("yield")
+#else
+#define bm_spin_pause() bm_load_barrier()
+#endif
+
 #define bm_array_size(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Cleanup when a variable goes out of scope; BM_DEFINE_CLEANUP(struct bm_x *, bm_x_free)

@@ -8,16 +8,23 @@ struct trace {
         uint64_t tail, keys, root_keys, value_bytes, live_bytes, index_used, maps, counts;
 };
 
+static uint64_t index_used(struct bm_store *store)
+{
+        struct bm_stats stats;
+        assert_int_equal(bm_stats(store, &stats), 0);
+        return stats.index_used;
+}
+
 static struct trace trace_of(struct fixture *f)
 {
         struct bm_store *s = f->store;
         return (struct trace){
                 .tail = bm_log_tail(&s->log),
                 .keys = bm_sum(s, BM_SUM_KEYS),
-                .root_keys = atomic_load(&f->root->n_keys),
+                .root_keys = bm_map_sums(f->root).n_keys,
                 .value_bytes = bm_sum(s, BM_SUM_VALUE_BYTES),
                 .live_bytes = bm_sum(s, BM_SUM_LIVE_BYTES),
-                .index_used = atomic_load(&s->index_stats.used),
+                .index_used = index_used(s),
                 .maps = bm_maps_n(&s->maps),
         };
 }
