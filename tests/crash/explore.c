@@ -5,17 +5,17 @@
 #include <string.h>
 
 #include "bucketmap.h"
+#include "explore.h"
 #include "format.h"
 #include "same_luck.h"
-#include "scene.h"
 #include "superblock.h"
 
-enum { DEPTH_MAX = 3, CUTS_BELOW = 5, OPS_FEW = 30, OPS_MANY = 250 };
+enum { DEPTH_MAX = 3, CUTS_ROUND = 40, CUTS_BELOW = 5, OPS_FEW = 30, OPS_MANY = 250 };
 
-static void explore(struct explorer *x, struct scene *s, unsigned n_cuts, uint64_t rng);
+static void explore_below(struct explorer *x, struct scene *s, uint64_t rng);
 
 /* Bits of the newest manifest rot, or of both: then all records make the index anew. */
-static void damage_manifests(struct disk *disk, bool both, uint64_t luck)
+static void damage_manifests(struct disk *disk, enum rot rot, uint64_t luck)
 {
         struct disk_file *f = NULL;
         uint64_t newest = 0;
@@ -34,23 +34,12 @@ static void damage_manifests(struct disk *disk, bool both, uint64_t luck)
                 }
         }
         for (unsigned i = 0; newest && i < 2; i++) {
-                if (both || i == place)
+                if (rot == ROT_BOTH || i == place)
                         f->bytes[i * BM_MANIFEST_ROOT + luck % 200] ^= 1u << luck / 256 % 8;
         }
 }
 
-/* An accident, and what comes behind it. */
-struct accident {
-        enum cut_style style;
-        bool killed;   /* the process alone: nothing written is lost */
-        uint64_t part; /* bytes of the next write that were done all the same */
-        unsigned rot;
-        uint64_t seed;
-        bool deeper;
-        struct plan plan;
-};
-
-static struct plan choose_plan(uint64_t *rng, unsigned n_ops)
+struct plan explore_plan(uint64_t *rng, unsigned n_ops)
 {
         struct plan p = {.seed = rnd(rng), .n_ops = n_ops};
         p.n_workers = (unsigned)rnd_below(rng, 4);
@@ -59,8 +48,7 @@ static struct plan choose_plan(uint64_t *rng, unsigned n_ops)
         return p;
 }
 
-/* Bytes of a write that was under way; whole sectors, but for memory. */
-static uint64_t some_of(const struct event *e, uint64_t luck)
+uint64_t explore_part(const struct event *e, uint64_t luck)
 {
         if (e->kind != EV_WRITE)
                 return 0;
@@ -77,15 +65,16 @@ static struct accident choose_accident(const struct scene *s, size_t cut, uint64
         if (a.killed)
                 a.style = CUT_KEEP;
         if (rnd_below(&rng, 2) && cut < s->trace.n)
-                a.part = some_of(&s->trace.events[cut], rnd(&rng));
+                a.part = explore_part(&s->trace.events[cut], rnd(&rng));
         /* most tells the loss of both when much has been lost before */
-        a.rot = (unsigned)rnd_below(&rng, s->depth ? 8 : 20);
-        if (a.killed || a.rot > 2)
-                a.rot = 0;
+        a.rot = (enum rot)rnd_below(&rng, s->depth ? 8 : 20);
+        if (a.killed || a.rot > ROT_BOTH)
+                a.rot = ROT_NONE;
         a.seed = rnd(&rng);
-        a.deeper = s->depth < DEPTH_MAX && (a.killed || rnd_below(&rng, 4) == 0);
+        if (s->depth < DEPTH_MAX && (a.killed || rnd_below(&rng, 4) == 0))
+                a.deeper = explore_below;
         unsigned most = rnd_below(&rng, 8) ? OPS_FEW : OPS_MANY;
-        a.plan = choose_plan(&rng, (unsigned)rnd_below(&rng, most));
+        a.plan = explore_plan(&rng, (unsigned)rnd_below(&rng, most));
         if (!a.deeper)
                 a.plan.n_ops = a.plan.n_workers = 0;
         a.plan.look = rnd_below(&rng, 4) == 0;
@@ -113,36 +102,34 @@ static bool is_wanted(const struct explorer *x)
                (strncmp(x->only, x->state, n) == 0 && (x->only[n] == 0 || x->only[n] == '.'));
 }
 
-/* State number I of DISK, which is scene S after CUT events. */
-static void one_state(struct explorer *x, const struct scene *s, const struct disk *disk,
-                      size_t cut, unsigned i, uint64_t rng)
+void explore_state(struct explorer *x, const struct scene *s, const struct disk *disk, size_t cut,
+                   unsigned i, const struct accident *a, uint64_t rng)
 {
-        struct accident a = choose_accident(s, cut, rng);
         struct scene next = {.depth = s->depth + 1};
         struct disk before, visible;
         struct event part;
         size_t trail = strlen(x->trail), state = strlen(x->state);
-        note(x, s, cut, i, &a);
+        note(x, s, cut, i, a);
         disk_clone(&before, disk);
-        if (a.part) {
+        if (a->part) {
                 part = s->trace.events[cut];
-                part.len = a.part;
+                part.len = a->part;
                 disk_apply(&before, &part);
         }
         disk_clone(&visible, &before);
-        disk_cut(&visible, a.style, a.seed);
-        if (a.rot)
-                damage_manifests(&visible, a.rot == 2, a.seed);
-        if (is_wanted(x) && (seen_add(x->seen, disk_hash(&visible)) || a.deeper)) {
+        disk_cut(&visible, a->style, a->seed);
+        if (a->rot != ROT_NONE)
+                damage_manifests(&visible, a->rot, a->seed);
+        if (is_wanted(x) && (seen_add(x->seen, disk_hash(&visible)) || a->deeper)) {
                 struct past past = {
                         .visible = &visible, .history = &s->history, .clock_ns = s->clock_ns};
-                history_bounds(&s->history, &s->trace, cut, a.part, a.killed, &past.bounds);
+                history_bounds(&s->history, &s->trace, cut, a->part, a->killed, &past.bounds);
                 x->n_states++;
-                disk_clone(&next.disk, a.killed ? &before : &visible);
-                if (!scene_play(x, &next, &past, &a.plan))
+                disk_clone(&next.disk, a->killed ? &before : &visible);
+                if (!scene_play(x, &next, &past, &a->plan))
                         explorer_report(x);
-                else if (a.deeper && !next.repaired)
-                        explore(x, &next, CUTS_BELOW, mix64(rng));
+                else if (a->deeper && !next.repaired)
+                        a->deeper(x, &next, mix64(rng));
                 scene_deinit(&next);
         }
         x->trail[trail] = 0;
@@ -183,13 +170,21 @@ static void explore(struct explorer *x, struct scene *s, unsigned n_cuts, uint64
         for (unsigned i = 0; i < n_cuts && !explorer_done(x); i++) {
                 while (at < cuts[i])
                         disk_apply(&disk, &s->trace.events[at++]);
-                one_state(x, s, &disk, at, i, mix64(rng + i));
+                uint64_t luck = mix64(rng + i);
+                struct accident a = choose_accident(s, at, luck);
+                explore_state(x, s, &disk, at, i, &a, luck);
         }
         disk_deinit(&disk);
         free(cuts);
 }
 
-void explore_round(struct explorer *x, unsigned n_ops, unsigned n_cuts)
+static void explore_below(struct explorer *x, struct scene *s, uint64_t rng)
+{
+        explore(x, s, CUTS_BELOW, rng);
+}
+
+void explore_first(struct explorer *x, unsigned n_ops,
+                   void (*deeper)(struct explorer *x, struct scene *s, uint64_t rng))
 {
         uint64_t rng = mix64(x->seed);
         struct scene first = {0};
@@ -197,7 +192,7 @@ void explore_round(struct explorer *x, unsigned n_ops, unsigned n_cuts)
         struct disk visible;
         x->trail[0] = x->state[0] = 0;
         same_luck(x->seed);
-        struct plan plan = choose_plan(&rng, n_ops);
+        struct plan plan = explore_plan(&rng, n_ops);
         if (!scene_create(x, &visible, &rng, plan.sort)) {
                 explorer_report(x);
                 return;
@@ -208,8 +203,18 @@ void explore_round(struct explorer *x, unsigned n_ops, unsigned n_cuts)
         if (!scene_play(x, &first, &past, &plan))
                 explorer_report(x);
         else
-                explore(x, &first, n_cuts, rng);
+                deeper(x, &first, rng);
         history_deinit(&fresh);
         disk_deinit(&visible);
         scene_deinit(&first);
+}
+
+static void explore_top(struct explorer *x, struct scene *s, uint64_t rng)
+{
+        explore(x, s, CUTS_ROUND, rng);
+}
+
+void explore_round(struct explorer *x)
+{
+        explore_first(x, OPS_MANY, explore_top);
 }

@@ -55,7 +55,7 @@ bool explorer_watches(const struct explorer *x);
 /* Counts a bad state, and says which and how to repeat it. */
 void explorer_report(struct explorer *x);
 
-/* One round, of which it makes at most N_CUTS states and theirs. */
-void explore_round(struct explorer *x, unsigned n_ops, unsigned n_cuts);
+/* One round. */
+void explore_round(struct explorer *x);
 
 #endif

@@ -5,43 +5,9 @@
 #include <string.h>
 
 #include "format.h"
+#include "kinds.h"
 
-enum { AT_KIND = 24, AT_TYPE = 7, OTHER = 0, MANIFEST = 100 };
-
-static unsigned highest_file(const struct trace *trace, const struct disk *before)
-{
-        unsigned highest = (unsigned)before->n_files;
-        for (size_t i = 0; i < trace->n; i++) {
-                if (trace->events[i].file > highest)
-                        highest = trace->events[i].file;
-        }
-        return highest;
-}
-
-/* By file: MANIFEST, the segment's kind, or OTHER. */
-static uint8_t *kinds_of(const struct trace *trace, const struct disk *before)
-{
-        uint8_t *kinds = calloc(highest_file(trace, before) + 1, 1);
-        if (!kinds)
-                exit(99);
-        for (unsigned d = 0; d < DIRS; d++) {
-                for (size_t i = 0; i < before->dirs[d].n_names; i++) {
-                        const struct disk_name *n = &before->dirs[d].names[i];
-                        const struct disk_file *f = &before->files[n->file];
-                        if (strcmp(n->name, "manifest") == 0)
-                                kinds[n->file] = MANIFEST;
-                        else if (d % 2 == DIR_SEGMENTS && f->held > AT_KIND)
-                                kinds[n->file] = f->bytes[AT_KIND];
-                }
-        }
-        for (size_t i = 0; i < trace->n; i++) {
-                const struct event *e = &trace->events[i];
-                if (e->kind == EV_WRITE && e->offset == 0 && e->len == BM_SEGMENT_HEADER &&
-                    kinds[e->file] == OTHER)
-                        kinds[e->file] = e->data[AT_KIND];
-        }
-        return kinds;
-}
+enum { AT_TYPE = 7 };
 
 static void leave_out_syncs(struct trace *trace, const struct disk *before, uint8_t kind)
 {
@@ -71,7 +37,7 @@ void mutate_no_index_sync(struct trace *trace, const struct disk *before)
 
 void mutate_no_manifest_sync(struct trace *trace, const struct disk *before)
 {
-        leave_out_syncs(trace, before, MANIFEST);
+        leave_out_syncs(trace, before, KIND_MANIFEST);
 }
 
 void mutate_no_dir_sync(struct trace *trace, const struct disk *before)
@@ -113,7 +79,7 @@ void mutate_manifest_first(struct trace *trace, const struct disk *before)
                         continue;
                 if (kinds[e[i].file] == BM_SEGMENT_INDEX)
                         index_sync = i;
-                if (kinds[e[i].file] != MANIFEST || index_sync == SIZE_MAX)
+                if (kinds[e[i].file] != KIND_MANIFEST || index_sync == SIZE_MAX)
                         continue;
                 struct event late = e[index_sync];
                 memmove(e + index_sync, e + index_sync + 1, (i - index_sync) * sizeof(*e));
@@ -134,8 +100,8 @@ void mutate_free_early(struct trace *trace, const struct disk *before)
                         continue;
                 for (size_t k = i; k-- > 0 && manifests < 2;) {
                         struct event *w = &trace->events[k];
-                        if (w->kind == EV_WRITE && kinds[w->file] == MANIFEST && ++manifests == 2 &&
-                            !w->early)
+                        if (w->kind == EV_WRITE && kinds[w->file] == KIND_MANIFEST &&
+                            ++manifests == 2 && !w->early)
                                 w->early = e;
                 }
         }
@@ -149,7 +115,7 @@ void mutate_recovery_trusts_cache(struct trace *trace, const struct disk *before
         uint8_t *kinds = kinds_of(trace, before);
         for (size_t i = 0; i < trace->n; i++) {
                 struct event *e = &trace->events[i];
-                if (e->kind == EV_WRITE && kinds[e->file] == MANIFEST)
+                if (e->kind == EV_WRITE && kinds[e->file] == KIND_MANIFEST)
                         break;
                 if (e->kind == EV_SYNC && e->file < before->n_files &&
                     kinds[e->file] == BM_SEGMENT_LOG)
@@ -189,7 +155,7 @@ void mutate_later_segments_stay(struct trace *trace, const struct disk *before)
         unsigned manifests = 0;
         for (size_t i = 0; i < trace->n && manifests < 2; i++) {
                 struct event *e = &trace->events[i];
-                manifests += e->kind == EV_WRITE && kinds[e->file] == MANIFEST;
+                manifests += e->kind == EV_WRITE && kinds[e->file] == KIND_MANIFEST;
                 if (e->kind == EV_UNLINK && kinds[e->file] == BM_SEGMENT_LOG)
                         e->kind = EV_NOTHING;
         }

@@ -11,7 +11,7 @@
 
 #include "mutants.h"
 
-enum { STATES = 20000, OPS = 250, CUTS = 40, CAUGHT = 3, MUTANTS_MAX = 64 };
+enum { STATES = 20000, CAUGHT = 3, MUTANTS_MAX = 64 };
 
 /* In a process of its own, for a store with a fault may well crash or hang. */
 static int live(const struct mutant *m, size_t limit)
@@ -24,7 +24,7 @@ static int live(const struct mutant *m, size_t limit)
         x.mutate = m->mutate;
         mutants_live(m);
         while (!explorer_done(&x)) {
-                explore_round(&x, OPS, CUTS);
+                explore_round(&x);
                 x.seed++;
         }
         printf("# %s: %s after %zu states\n", m->name, x.n_failed ? "caught" : "survives",

@@ -16,7 +16,7 @@
 
 #include "explorer.h"
 
-enum { STATES = 10000, OPS = 250, CUTS = 40, JOBS_MAX = 64 };
+enum { STATES = 10000, JOBS_MAX = 64 };
 
 struct total {
         _Atomic uint64_t seed, n_rounds, n_states, n_failed;
@@ -57,7 +57,7 @@ static int run(size_t limit, struct seen *seen)
         signal(SIGFPE, on_crash);
         do {
                 x.seed = atomic_fetch_add(&total->seed, 1);
-                explore_round(&x, OPS, CUTS);
+                explore_round(&x);
                 atomic_fetch_add(&total->n_rounds, 1);
         } while (!explorer_done(&x) && !x.only);
         atomic_fetch_add(&total->n_states, x.n_states);
