@@ -109,6 +109,7 @@ static int measure(struct rebuild *rb, struct bm_segment *s, bool *sealed, uint6
         atomic_store(&s->kept_version, 0);
         atomic_store(&s->lowest_version, UINT64_MAX);
         atomic_store(&s->state, BM_SEGMENT_SEALED);
+        s->left_open = s->header.kind == BM_SEGMENT_COLD;
         return 0;
 }
 

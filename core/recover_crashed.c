@@ -60,18 +60,19 @@ static int remove_later(void *ctx, struct bm_segment *s)
 /*
  * Copies that compaction added behind what the manifest knows, perhaps of what
  * the log lost: once the log is longer than it was then, a rebuild could take
- * them for newer than they are.
+ * them for newer than they are, or a torn one for damage. Zeros are synced too:
+ * an earlier recovery may have put them there and been killed before it did.
+ * A stray is removed as a whole, once the older manifest is overwritten.
  */
 static int wipe_behind_cold(void *ctx, struct bm_segment *s)
 {
         static const uint8_t zeros[BM_UNIT];
-        /* a stray is removed as a whole, once the older manifest is overwritten */
-        if (s->header.kind != BM_SEGMENT_COLD || atomic_load(&s->state) == BM_SEGMENT_PREPARED)
-                return 0;
         uint64_t used = atomic_load(&s->used);
-        if (!bm_range_ok(used, BM_UNIT, s->size) || memcmp(s->base + used, zeros, BM_UNIT) == 0)
+        int r = 0;
+        if (!s->left_open || !bm_range_ok(used, BM_UNIT, s->size))
                 return 0;
-        int r = bm_io_call(s->io, pwrite, s->fd, zeros, BM_UNIT, used);
+        if (memcmp(s->base + used, zeros, BM_UNIT) != 0)
+                r = bm_io_call(s->io, pwrite, s->fd, zeros, BM_UNIT, used);
         return r < 0 ? r : bm_io_call(s->io, sync_data, s->fd);
 }
 
@@ -94,7 +95,9 @@ static int seal_at(struct bm_store *store, uint64_t end, const struct bm_segment
         return r;
 }
 
-/* The index file of a checkpoint that came to no manifest: it may be what the reserve is short of.
+/*
+ * The index file of a checkpoint that came to no manifest: it may be what the reserve is short of.
+ * And it may say that copies were durable which are wiped next.
  */
 static int remove_unfinished(void *ctx, struct bm_segment *s)
 {
@@ -123,9 +126,9 @@ static int begin_after(struct bm_store *store, const struct bm_replay *rp)
         if (r == 0)
                 r = bm_start_each(store, remove_later, &range);
         if (r == 0)
-                r = bm_start_each(store, wipe_behind_cold, NULL);
-        if (r == 0)
                 r = bm_start_each(store, remove_unfinished, store);
+        if (r == 0)
+                r = bm_start_each(store, wipe_behind_cold, NULL);
         if (r == 0)
                 r = bm_start_log(store, bm_pos_number(rp->end) + 1, rp->end, &segment);
         if (r == 0)

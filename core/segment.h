@@ -66,6 +66,7 @@ struct bm_segment {
         /* the compactor's and the checkpoint's, one thread */
         bool emptied;         /* a compaction found or left nothing in it that is needed */
         bool unreadable;      /* a compaction met damage in it: never chosen again */
+        bool left_open;       /* cold: behind what is used may be what a crash left */
         uint64_t excluded_in; /* generation of the first manifest without it */
         /* of who makes it durable: the syncer's leader, or the one that checkpoints */
         bool named;              /* so is its name */

@@ -133,6 +133,7 @@ static int load_segments(struct bm_store *store, const struct bm_buffer *b)
                 }
                 bm_segment_from_row(s, &row);
                 /* nobody goes on in a cold segment that an earlier process began */
+                s->left_open = row.kind == BM_SEGMENT_COLD && row.state == BM_SEGMENT_OPEN;
                 if (row.kind == BM_SEGMENT_COLD)
                         atomic_store(&s->state, BM_SEGMENT_SEALED);
                 atomic_store(&s->synced, row.used);

@@ -128,7 +128,7 @@ void explore_state(struct explorer *x, const struct scene *s, const struct disk 
                 disk_clone(&next.disk, a->killed ? &before : &visible);
                 if (!scene_play(x, &next, &past, &a->plan))
                         explorer_report(x);
-                else if (a->deeper && !next.repaired)
+                else if (a->deeper)
                         a->deeper(x, &next, mix64(rng));
                 scene_deinit(&next);
         }

@@ -55,7 +55,9 @@ bool explorer_watches(const struct explorer *x);
 /* Counts a bad state, and says which and how to repeat it. */
 void explorer_report(struct explorer *x);
 
-/* One round. */
+/* One round. Accidents of every kind; */
 void explore_round(struct explorer *x);
+/* and those of processes that recover what another one left. */
+void explore_recovery(struct explorer *x);
 
 #endif

@@ -29,6 +29,7 @@ enum fault {
 
 struct mutant {
         const char *name;
+        void (*round)(struct explorer *x); /* NULL: explore_round */
         void (*mutate)(struct trace *trace, const struct disk *before);
         enum fault fault;
 };
@@ -43,6 +44,6 @@ typedef void mutate_fn(struct trace *trace, const struct disk *before);
 mutate_fn mutate_no_log_sync, mutate_no_cold_sync, mutate_no_index_sync, mutate_no_manifest_sync,
         mutate_no_dir_sync, mutate_one_drive_only, mutate_manifest_first, mutate_free_early,
         mutate_recovery_trusts_cache, mutate_mark_early, mutate_later_segments_stay,
-        mutate_new_segment_unsynced;
+        mutate_new_segment_unsynced, mutate_wipe_unsynced;
 
 #endif

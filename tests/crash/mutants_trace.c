@@ -108,6 +108,29 @@ void mutate_free_early(struct trace *trace, const struct disk *before)
         free(kinds);
 }
 
+/* Events of a recovery before its checkpoint. */
+static size_t before_checkpoint(const struct trace *trace, const uint8_t *kinds)
+{
+        size_t i = 0;
+        while (i < trace->n && (trace->events[i].kind != EV_WRITE ||
+                                kinds[trace->events[i].file] != BM_SEGMENT_INDEX))
+                i++;
+        return i;
+}
+
+/* What a recovery wiped behind copies is on the disk whenever that likes. */
+void mutate_wipe_unsynced(struct trace *trace, const struct disk *before)
+{
+        uint8_t *kinds = kinds_of(trace, before);
+        size_t n = before_checkpoint(trace, kinds);
+        for (size_t i = 0; i < n; i++) {
+                struct event *e = &trace->events[i];
+                if (e->kind == EV_SYNC && kinds[e->file] == BM_SEGMENT_COLD)
+                        e->kind = EV_NOTHING;
+        }
+        free(kinds);
+}
+
 /* Recovery goes on behind an old log that it has not made durable: what it
  * syncs before its first manifest is left out. */
 void mutate_recovery_trusts_cache(struct trace *trace, const struct disk *before)

@@ -185,7 +185,7 @@ static int live(struct explorer *x, struct scene *s, struct bm_store *store,
 {
         const struct bounds *b = &past->bounds;
         struct model whole = {0}, models[WORKERS_MAX] = {0};
-        size_t opened = s->trace.n;
+        s->opened = s->trace.n;
         judge_whole(x, store);
         long step = judge(x, store, past, &whole);
         *hash = whole.hash;
@@ -193,7 +193,7 @@ static int live(struct explorer *x, struct scene *s, struct bm_store *store,
                 history_base(&s->history, past->history->steps[i].hash,
                              past->history->steps[i].what);
         if (step >= 0) {
-                history_ack(&s->history, opened, opened);
+                history_ack(&s->history, s->opened, s->opened);
                 for (unsigned i = 0; i < WORKERS_MAX; i++)
                         model_take(&whole, &models[i], (uint8_t)('a' + i));
                 run_workers(x, s, store, models, plan);
@@ -206,31 +206,6 @@ static int live(struct explorer *x, struct scene *s, struct bm_store *store,
                 model_clear(&models[i]);
         model_clear(&whole);
         return r;
-}
-
-/* Without manifests a torn copy may be taken for a damaged one. Then that is said, and a repair
- * makes the store sound. */
-static bool is_refused_in_words(const struct explorer *x, int r)
-{
-        return r == BM_E_DAMAGED && strstr(x->trail, "manifests lost") &&
-               strstr(bm_last_problem(), "is damaged at byte");
-}
-
-static void ignore_finding(void *ctx, const struct bm_finding *finding)
-{
-}
-
-static int repair(struct explorer *x, const struct bm_config *config)
-{
-        const struct bm_repair_args args = {.finding = ignore_finding};
-        struct bm_store *store;
-        int r = bm_repair(x->paths[0], config, &args);
-        if (r == 0 || r == BM_E_DAMAGED)
-                r = bm_open(x->paths[0], config, &store);
-        if (r != 0)
-                return r;
-        judge_whole(x, store);
-        return bm_close(store);
 }
 
 bool scene_play(struct explorer *x, struct scene *s, const struct past *past,
@@ -254,20 +229,17 @@ bool scene_play(struct explorer *x, struct scene *s, const struct past *past,
                 s->history.interval_ns = plan->interval * SECOND_NS;
         }
         int r = bm_open(x->paths[0], &config, &store);
-        s->repaired = is_refused_in_words(x, r);
-        if (s->repaired)
-                r = repair(x, &config);
         if (r != 0) {
-                snprintf(x->problem, sizeof(x->problem), "%s: %s: %s",
-                         s->repaired ? "repair" : "open", bm_strerror(r), bm_last_problem());
-        } else if (!s->repaired) {
+                snprintf(x->problem, sizeof(x->problem), "open: %s: %s", bm_strerror(r),
+                         bm_last_problem());
+        } else {
                 r = live(x, s, store, past, plan, &hash);
                 if (r != 0 && !x->problem[0])
                         snprintf(x->problem, sizeof(x->problem), "close: %s", bm_strerror(r));
         }
         if (plan->n_workers > 0)
                 turns_end();
-        if (plan->look && looked != hash && !s->repaired && !x->problem[0])
+        if (plan->look && looked != hash && !x->problem[0])
                 snprintf(x->problem, sizeof(x->problem), "read-only it holds something else");
         s->clock_ns = same_luck_now();
         history_settle(&s->history);

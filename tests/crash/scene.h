@@ -17,8 +17,8 @@ struct scene {
         struct disk disk; /* before; what is pending of it may still be lost */
         struct trace trace;
         struct history history;
+        size_t opened;     /* events of the trace until then */
         uint64_t clock_ns; /* when it ended */
-        bool repaired;     /* it was refused, and nothing is known of what it holds */
 };
 
 /* What comes next on a store that may have had an accident. */

@@ -24,7 +24,7 @@ static int live(const struct mutant *m, size_t limit)
         x.mutate = m->mutate;
         mutants_live(m);
         while (!explorer_done(&x)) {
-                explore_round(&x);
+                (m->round ? m->round : explore_round)(&x);
                 x.seed++;
         }
         printf("# %s: %s after %zu states\n", m->name, x.n_failed ? "caught" : "survives",

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Power cuts: random work, random moments, random luck of what was not synced.
- * The argument is how many distinct states to look at; BM_SEED is where the
+ * The argument is how many distinct states to look at; with "recovery" as another one, they are
+ * those of accidents of recoveries. BM_SEED is where the
  * seeds start. As many processes as there are processors share the work
  * (BM_JOBS: as many as that). With BM_STATE only that state of that seed is
  * looked at, and shown; BM_KEEP is a directory for a copy of it. SIGTERM and
@@ -10,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,7 +45,7 @@ static void on_crash(int sig)
         _exit(97);
 }
 
-static int run(size_t limit, struct seen *seen)
+static int run(void (*round)(struct explorer *x), size_t limit, struct seen *seen)
 {
         explorers_child();
         explorer_init(&x, 0);
@@ -57,7 +59,7 @@ static int run(size_t limit, struct seen *seen)
         signal(SIGFPE, on_crash);
         do {
                 x.seed = atomic_fetch_add(&total->seed, 1);
-                explore_round(&x);
+                round(&x);
                 atomic_fetch_add(&total->n_rounds, 1);
         } while (!explorer_done(&x) && !x.only);
         atomic_fetch_add(&total->n_states, x.n_states);
@@ -80,6 +82,7 @@ int main(int argc, char **argv)
 {
         const char *seed = getenv("BM_SEED");
         size_t limit = argc > 1 ? strtoull(argv[1], NULL, 0) : STATES;
+        bool recovery = argc > 2 && strcmp(argv[2], "recovery") == 0;
         unsigned jobs = n_jobs();
         pid_t pids[JOBS_MAX];
         struct seen *seen = seen_new();
@@ -96,7 +99,7 @@ int main(int argc, char **argv)
         for (unsigned i = 0; i < jobs; i++) {
                 pids[i] = fork();
                 if (pids[i] == 0)
-                        return run(limit, seen);
+                        return run(recovery ? explore_recovery : explore_round, limit, seen);
                 if (pids[i] < 0)
                         return 99;
         }
