@@ -26,6 +26,7 @@ const struct mutant mutants[] = {
         {"a value stored ahead is swept as it is committed", .fault = FAULT_AHEAD_SWEPT},
         {"the drop of a committed value stays", .fault = FAULT_DROP_STAYS},
         {"nothing is synced by itself", .fault = FAULT_NO_INTERVAL},
+        {"recovery does not settle the manifest", explore_recovery, .fault = FAULT_NOT_SETTLED},
         {"recovery does not sync what it wiped", explore_recovery, .mutate = mutate_wipe_unsynced},
         {"a sync shares a flush that began before it", .fault = FAULT_SYNC_SHARED_TOO_LATE},
 };

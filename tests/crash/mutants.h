@@ -25,6 +25,7 @@ enum fault {
         FAULT_STAYS_CLEAN,
         FAULT_FRAME_IN_PARTS,
         FAULT_NAMES_UNSYNCED,
+        FAULT_NOT_SETTLED,
 };
 
 struct mutant {

@@ -27,6 +27,7 @@ replace(bm_large_commit);
 replace(bm_segments_sync_names);
 replace(bm_syncer_sync);
 replace(bm_syncer_init);
+replace(bm_checkpoint_settle);
 replace(bm_checkpoint_unclean);
 
 /* A copy gets the right checksum before it is decoded. */
@@ -156,4 +157,9 @@ int __wrap_bm_syncer_init(struct bm_syncer *sy, struct bm_log *log, unsigned int
 int __wrap_bm_checkpoint_unclean(struct bm_store *store)
 {
         return living == FAULT_STAYS_CLEAN ? 0 : __real_bm_checkpoint_unclean(store);
+}
+
+int __wrap_bm_checkpoint_settle(struct bm_store *store)
+{
+        return living == FAULT_NOT_SETTLED ? 0 : __real_bm_checkpoint_settle(store);
 }
