@@ -163,6 +163,14 @@ int bm_drives_scan(struct bm_drives *d, bool writable,
         return 0;
 }
 
+int bm_drives_sync_names(const struct bm_drives *d)
+{
+        int r = 0;
+        for (unsigned i = 0; i < d->n_drives && r == 0; i++)
+                r = bm_io_call(d->io, sync_dir, d->drives[i].segments);
+        return r;
+}
+
 void bm_drives_forget(struct bm_drives *d, struct bm_segment *s)
 {
         pthread_mutex_lock(&d->lock);

@@ -84,6 +84,9 @@ int bm_drives_make_first(struct bm_drives *drives, enum bm_segment_kind kind, ui
 int bm_drives_scan(struct bm_drives *drives, bool writable,
                    void (*bad)(void *ctx, unsigned drive, uint32_t file_id, int result), void *ctx);
 
+/* Makes durable what names there are, and what names are gone. */
+int bm_drives_sync_names(const struct bm_drives *drives);
+
 /* Takes it from the table, removes the file durably and frees it. */
 int bm_drives_remove(struct bm_drives *drives, struct bm_segment *segment);
 /* The same for N of them, with one sync of each directory. */

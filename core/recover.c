@@ -112,6 +112,8 @@ int bm_recover(struct bm_store *store)
         if (r == 0)
                 r = bm_drives_scan(&store->drives, !store->read_only, note_bad_segment,
                                    &unfinished);
+        if (r == 0 && !store->read_only) /* a killed process may have left them in memory only */
+                r = bm_drives_sync_names(&store->drives);
         if (r != 0)
                 return r;
         (void)bm_start_each(store, note_cut, store);

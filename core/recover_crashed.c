@@ -40,8 +40,6 @@ static int rewrite(void *ctx, struct bm_segment *s)
                 r = 0;
         if (r == 0)
                 r = bm_io_call(s->io, sync_data, s->fd);
-        if (r == 0) /* nor may its name */
-                r = bm_io_call(s->io, sync_dir, s->dir);
         if (r == 0)
                 atomic_store(&s->synced, used);
         return r;

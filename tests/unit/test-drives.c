@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "format.h"
+#include "io.h"
 #include "test_store.h"
 
 enum { N = 200, VALUE = 12000 };
@@ -179,6 +181,67 @@ static void creation_leaves_nothing_behind(void **state)
         test_dir_remove(dir);
 }
 
+/* What a killed process made or removed may be so in memory only. */
+
+static struct {
+        ino_t dirs[3]; /* the drives' directories of segments; 0 once it was synced */
+        unsigned unsynced;
+        bool wrote_before;
+} names;
+
+static int note_sync_dir(const struct bm_io *io, int dir)
+{
+        struct stat st;
+
+        assert_int_equal(fstat(dir, &st), 0);
+        for (unsigned i = 0; i < 3; i++) {
+                if (names.dirs[i] != st.st_ino)
+                        continue;
+                names.dirs[i] = 0;
+                names.unsynced--;
+        }
+        return bm_io_call(&bm_io_posix, sync_dir, dir);
+}
+
+static int note_pwrite(const struct bm_io *io, int fd, const void *buf, size_t len, uint64_t offset)
+{
+        /* into the lock it may */
+        names.wrote_before = names.wrote_before || (names.unsynced > 0 && len >= BM_MANIFEST_ROOT);
+        return bm_io_call(&bm_io_posix, pwrite, fd, buf, len, offset);
+}
+
+static ino_t segments_of(const char *drive)
+{
+        struct stat st;
+        char *path = test_path(drive, "segments");
+
+        assert_int_equal(stat(path, &st), 0);
+        free(path);
+        return st.st_ino;
+}
+
+static void names_are_durable_before_an_open_writes(void **state)
+{
+        struct bm_io_ops ops = *bm_io_posix.ops;
+        const struct bm_io io = {.ops = &ops};
+        struct drives d;
+
+        drives_init(&d);
+        test_store_close(d.t);
+        ops.sync_dir = note_sync_dir;
+        ops.pwrite = note_pwrite;
+        names.dirs[0] = segments_of(d.t->path);
+        names.dirs[1] = segments_of(d.b);
+        names.dirs[2] = segments_of(d.c);
+        names.unsynced = 3;
+        d.t->config.io = &io;
+        test_store_open(d.t);
+        assert_int_equal(names.unsynced, 0);
+        assert_false(names.wrote_before);
+        assert_filled(d.t);
+        drives_deinit(&d);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -186,6 +249,7 @@ int main(void)
                 cmocka_unit_test(found_without_being_named),
                 cmocka_unit_test(wrong_ones_are_refused),
                 cmocka_unit_test(creation_leaves_nothing_behind),
+                cmocka_unit_test(names_are_durable_before_an_open_writes),
         };
 
         return cmocka_run_group_tests_name("drives", tests, NULL, NULL);
