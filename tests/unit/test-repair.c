@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Repairing: what is intact stays, what is lost is said, and the result is sound. */
 #include "drives.h"
+#include "large.h"
 #include "store-fixture.h"
+#include "txn.h"
 
 enum { FINDINGS = 64, LARGE = 200000, KEYS = 300 };
 
@@ -227,6 +229,61 @@ static void a_large_value_with_a_hole_does_not_keep_its_name(void **state)
         assert_gone(f, "large");
         assert_sound(f);
         assert_int_equal(size_in_lost(f), LARGE);
+        free(bytes);
+}
+
+/* Where chunk NUMBER of that value stands. */
+static off_t place_of_chunk(struct fixture *f, uint64_t data_id, uint64_t number, char name[32])
+{
+        uint8_t key[BM_CHUNK_KEY];
+        struct bm_target t;
+        struct bm_found found;
+        bm_chunk_key(data_id, number, key);
+        assert_int_equal(bm_target_init(&t, f->store->chunks, key, sizeof(key)), 0);
+        assert_int_equal(bm_target_find(&t, &found), 0);
+        assert_true(found.there);
+        snprintf(name, 32, "segments/%08x", found.segment->header.file_id);
+        return (off_t)found.slot.offset;
+}
+
+/* What was allocated ahead is zeros: no byte of the value is lost with it. */
+static void a_lost_chunk_beyond_the_end_costs_nothing(void **state)
+{
+        enum { SIZE = 50000, NUMBER = 4, LAST = LARGE / BM_CHUNK };
+        struct fixture *f = *state;
+        struct said said;
+        uint8_t *bytes = make_large(), *read = make_large();
+        struct bm_ref ref = {.map = f->root, .key = "large", .key_len = 5};
+        uint64_t data_id = atomic_load(&f->store->next_data);
+        size_t done;
+        uint64_t allocated;
+        char name[32];
+        fill(f);
+        put(f, "large", bytes, SIZE);
+        assert_int_equal(bm_allocate(&ref, 0, LARGE, BM_ALLOCATE_KEEP_SIZE, NULL, NULL, &allocated),
+                         0);
+        (void)place_of_chunk(f, data_id, LAST, name); /* the reach goes on behind what is lost */
+        off_t at = place_of_chunk(f, data_id, NUMBER, name);
+        fixture_close(f);
+        fixture_damage(f, name, at + BM_CHUNK / 2);
+        assert_int_equal(repair(f, &said, false), BM_E_DAMAGED);
+        assert_int_equal(said.n, 1);
+        assert_true(says(&said, "are damaged"));
+        fixture_open(f);
+        assert_filled(f, KEYS);
+        assert_sound(f);
+        ref.map = f->root;
+        assert_int_equal(bm_read_at(&ref, 0, read, LARGE, &done), 0);
+        assert_int_equal(done, SIZE);
+        assert_memory_equal(read, bytes, SIZE);
+        /* and it is zeros yet when the value grows over it */
+        assert_int_equal(bm_truncate(&ref, LARGE, NULL, NULL), 0);
+        memset(bytes + SIZE, 0, LARGE - SIZE);
+        assert_int_equal(bm_read_at(&ref, 0, read, LARGE, &done), 0);
+        assert_int_equal(done, LARGE);
+        assert_memory_equal(read, bytes, LARGE);
+        assert_sound(f);
+        free(read);
         free(bytes);
 }
 
@@ -619,6 +676,7 @@ int main(void)
                 test_in_store(a_dead_record_costs_nothing),
                 test_in_store(a_map_without_its_name_goes_to_lost_and_found),
                 test_in_store(a_large_value_with_a_hole_does_not_keep_its_name),
+                test_in_store(a_lost_chunk_beyond_the_end_costs_nothing),
                 test_in_store(chunks_of_a_lost_key_are_kept),
                 test_in_store(names_of_a_lost_record_go),
                 test_in_store(a_lost_name_is_taken_off_the_number),
