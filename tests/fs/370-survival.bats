@@ -49,6 +49,28 @@ find_marks() {
         check_store
 }
 
+was_clean() {
+        "$BUCKETMAP" info --json "$MNT" | jq .clean
+}
+
+@test "after unmounting nothing is replayed, and the log says so" {
+        require_command jq
+        for i in 1 2 3; do
+                leave_marks "$i"
+                for j in {1..300}; do echo "$i $j" >"$MNT/file$j"; done
+                remount_store
+                assert_equal "$(was_clean)" true
+        done
+        kill_daemon KILL
+        mount_store
+        assert_equal "$(was_clean)" false
+        umount_store
+        mount_foreground
+        assert_equal "$(was_clean)" true
+        wait_until grep -q "mounted at" "$SCRATCH/daemon.log"
+        assert_equal "$(grep -c replayed "$SCRATCH/daemon.log")" 0
+}
+
 @test "plain umount, and fusermount3 -u, are as safe" {
         leave_marks 1
         if [ "$(id -u)" -eq 0 ]; then

@@ -26,6 +26,42 @@ static void what_was_done_is_there_after_a_kill(void **state)
         assert_sound(f);
 }
 
+/* However much was logged, swept and compacted before, and also right behind a crash. */
+static void nothing_is_replayed_after_a_close(void **state)
+{
+        struct fixture *f = *state;
+        struct bm_stats stats;
+        for (int turn = 0; turn < 4; turn++) {
+                for (int i = 0; i < 3000; i++) {
+                        char key[16], value[300];
+                        snprintf(key, sizeof(key), "%d", i % 700);
+                        snprintf(value, sizeof(value), "%0*d", i % 290 + 1, i);
+                        put_text(f, key, value);
+                }
+                if (turn == 1)
+                        assert_int_equal(bm_compact(f->store), 0);
+                if (turn == 2) {
+                        fixture_kill(f);
+                        fixture_open(f);
+                        assert_int_equal(bm_stats(f->store, &stats), 0);
+                        assert_true(stats.replayed_records > 0);
+                }
+                uint64_t tail = bm_log_tail(&f->store->log);
+                fixture_close(f);
+                fixture_open(f);
+                assert_int_equal(bm_stats(f->store, &stats), 0);
+                assert_true(stats.clean_open);
+                assert_int_equal(stats.replayed_records, 0);
+                assert_int_equal(stats.log_bytes, 0);
+                /* nothing that was logged lies behind what the manifest covers */
+                const struct bm_manifest *m = &f->store->manifests.newest;
+                assert_true(m->covered >= tail);
+                assert_int_equal(m->replay_from, m->covered);
+                assert_int_equal(bm_log_tail(&f->store->log), m->covered);
+                assert_sound(f);
+        }
+}
+
 /* The older manifest says "closed in order", which is no longer so. */
 static void a_clean_flag_of_before_is_not_believed(void **state)
 {
@@ -225,6 +261,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 test_in_store(what_was_done_is_there_after_a_kill),
+                test_in_store(nothing_is_replayed_after_a_close),
                 test_in_store(a_clean_flag_of_before_is_not_believed),
                 test_in_store(the_older_manifest_serves_where_the_newest_is_damaged),
                 test_in_store(a_missing_segment_is_damage),
