@@ -10,6 +10,7 @@
 #include "checkpoint.h"
 #include "compact.h"
 #include "large.h"
+#include "pace.h"
 #include "space.h"
 #include "store.h"
 
@@ -19,11 +20,18 @@ enum {
         VICTIMS_A_CHECKPOINT = 8,
         BYTES_A_CHECKPOINT = 8 << 20, /* or so many victims as have this */
         VICTIMS_A_STEP = 64,
-        SHARE_DUE = 10,       /* in the usual course a victim has at least a tenth dead */
-        SHARE_NEEDED = 50,    /* for want of space, or on request, a fiftieth */
-        DEAD_MAX = 512 << 20, /* bytes that may be dead before writers wait for a round, */
-        DEAD_TIMES = 2,       /* or so many times what the values have */
+        SHARE_DUE = 10,    /* in the usual course a victim has at least a tenth dead */
+        SHARE_NEEDED = 50, /* for want of space, or on request, a fiftieth */
 };
+
+/* Whoever waits looks again. */
+static void tell_pace(struct bm_store *store)
+{
+        bm_pace_set(store);
+        pthread_mutex_lock(&store->keeper.lock);
+        pthread_cond_broadcast(&store->keeper.changed);
+        pthread_mutex_unlock(&store->keeper.lock);
+}
 
 /* A checkpoint that compaction or replay wants. -ENOSPC is for later. */
 static int checkpoint(struct bm_store *store)
@@ -62,6 +70,7 @@ static int compact(struct bm_store *store, enum effort effort)
                         r = 0, done = false;
                 for (int i = 0; r == 0 && i < 2 && bm_compact_pending(store); i++)
                         r = checkpoint(store);
+                tell_pace(store);
         }
         return r;
 }
@@ -124,6 +133,7 @@ static int one_round(struct bm_store *store, enum effort effort, bool *won)
         if (!bm_map_is_empty(store->drops))
                 swept = bm_large_sweep(store, NULL);
         atomic_store(&store->keeper.swept_at, written);
+        tell_pace(store);
         if (effort == NEEDED || (effort <= USUAL && !bm_space_refill(store)))
                 compacted = refill(store, effort, won);
         else
@@ -171,6 +181,7 @@ static void *keeper_thread(void *ctx)
                 k->wake = false;
                 pthread_mutex_unlock(&k->lock);
                 bool won = run_round(store, asked > k->answered ? NEEDED : woken ? BUSY : USUAL);
+                bm_pace_set(store);
                 pthread_mutex_lock(&k->lock);
                 k->answered = asked;
                 k->won = won;
@@ -201,6 +212,7 @@ void bm_keeper_stop(struct bm_store *store)
         pthread_mutex_unlock(&k->lock);
         pthread_join(k->thread, NULL);
         k->running = false;
+        atomic_store(&k->pace, 0);
 }
 
 void bm_keeper_wake(struct bm_store *store)
@@ -234,42 +246,16 @@ bool bm_keeper_win_space(struct bm_store *store)
         return store->keeper.running ? wait_round(store) : run_round(store, NEEDED);
 }
 
-/* Pacing. A round leaves hardly anything of what was dead as it began, so where much is dead, each
- * new segment is worth a round. */
-
-static int add_dead(void *ctx, struct bm_segment *s)
-{
-        uint64_t *dead = ctx;
-        if (s->header.kind != BM_SEGMENT_INDEX)
-                *dead += bm_segment_reclaimable(s);
-        return 0;
-}
-
-bool bm_keeper_is_behind(struct bm_store *store)
-{
-        /* of values that users see: chunks that wait for the sweeper still count as living */
-        uint64_t most = bm_max_u64(DEAD_MAX, DEAD_TIMES * bm_sum(store, BM_SUM_VALUE_BYTES));
-        uint64_t unswept = atomic_load(&store->log.written) - atomic_load(&store->keeper.swept_at);
-        uint64_t dead = 0;
-        if (!store->keeper.running || in_round)
-                return false;
-        if (unswept > most && !bm_map_is_empty(store->drops))
-                return true;
-        bm_drives_each(&store->drives, add_dead, &dead);
-        return dead > most;
-}
-
-void bm_keeper_pace(struct bm_store *store)
+void bm_keeper_wait(struct bm_store *store)
 {
         struct bm_keeper *k = &store->keeper;
-        if (!bm_keeper_is_behind(store))
-                return;
         pthread_mutex_lock(&k->lock);
         const uint64_t rounds = k->rounds;
         k->wake = true;
         pthread_cond_broadcast(&k->changed);
-        /* once, for what is dead may have to stay: a damaged segment, a view that is held */
-        while (k->rounds == rounds && !k->stop)
+        /* for a round at most, for what is dead may have to stay: there may be no room for copies
+         */
+        while (bm_pace_is_over(store) && k->rounds == rounds && !k->stop)
                 pthread_cond_wait(&k->changed, &k->lock);
         pthread_mutex_unlock(&k->lock);
 }
@@ -302,8 +288,10 @@ static void *preparer_thread(void *ctx)
                 store->preparer_wanted = false;
                 pthread_mutex_unlock(&store->preparer_lock);
                 /* without room this is the writer's to meet, and to report; and to wait for */
-                if (!bm_keeper_is_behind(store))
-                        (void)bm_space_prepare(store, bm_pos_number(bm_log_tail(&store->log)));
+                uint64_t capacity = bm_pos_number(bm_log_tail(&store->log));
+                bm_pace_set_for(store, capacity);
+                if (!bm_pace_is_over(store))
+                        (void)bm_space_prepare(store, capacity);
                 bm_keeper_wake(store);
                 pthread_mutex_lock(&store->preparer_lock);
         }

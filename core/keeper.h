@@ -23,10 +23,8 @@ void bm_keeper_wake(struct bm_store *store);
  * called. */
 bool bm_keeper_win_space(struct bm_store *store);
 
-/* Whether so much is dead, or waits for the sweeper, that a new segment should wait for the end
- * of a round: bm_keeper_pace does, on the same terms. */
-bool bm_keeper_is_behind(struct bm_store *store);
-void bm_keeper_pace(struct bm_store *store);
+/* Waits until less is dead, but no longer than a round takes. Holds no lock when called. */
+void bm_keeper_wait(struct bm_store *store);
 
 /* The helper that makes the next log segment ahead of need. */
 int bm_preparer_start(struct bm_store *store);

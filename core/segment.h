@@ -64,10 +64,10 @@ struct bm_segment {
         _Atomic uint32_t pins; /* borrowed views; release on drop, acquire before the unmapping */
         _Atomic uint8_t state; /* enum bm_segment_state; as used */
         /* the compactor's and the checkpoint's, one thread */
-        bool emptied;         /* a compaction found or left nothing in it that is needed */
-        bool unreadable;      /* a compaction met damage in it: never chosen again */
-        bool left_open;       /* cold: behind what is used may be what a crash left */
-        uint64_t excluded_in; /* generation of the first manifest without it */
+        bool emptied;            /* a compaction found or left nothing in it that is needed */
+        _Atomic bool unreadable; /* a compaction met damage in it: never chosen again */
+        bool left_open;          /* cold: behind what is used may be what a crash left */
+        uint64_t excluded_in;    /* generation of the first manifest without it */
         /* of who makes it durable: the syncer's leader, or the one that checkpoints */
         bool named;              /* so is its name */
         _Atomic uint64_t synced; /* bytes from the start that are durable */

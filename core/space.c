@@ -6,6 +6,7 @@
 
 #include "base/intmath.h"
 #include "keeper.h"
+#include "pace.h"
 #include "store.h"
 
 enum {
@@ -332,8 +333,9 @@ int bm_space_prepare(struct bm_store *store, uint64_t capacity)
 int bm_space_grow(struct bm_store *store, uint64_t capacity, bool privileged)
 {
         bool won = true;
-        if (!privileged)
-                bm_keeper_pace(store);
+        bm_pace_set_for(store, capacity);
+        if (!privileged && bm_pace_is_over(store))
+                bm_keeper_wait(store);
         int r = make_log(store, capacity, privileged);
         while (r == -ENOSPC && won) {
                 won = bm_keeper_win_space(store);

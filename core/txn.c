@@ -9,6 +9,7 @@
 #include "base/compiler.h"
 #include "grow.h"
 #include "keeper.h"
+#include "pace.h"
 #include "space.h"
 #include "store.h"
 #include "unreadable.h"
@@ -250,7 +251,9 @@ int bm_txn_run(struct bm_txn *txn, bm_fill_fn fill, void *ctx)
                 else if (r == BM_E_DATA_NO_SPACE)
                         r = bm_space_grow(txn->store, txn->capacity, txn->privileged);
                 else
-                        return r;
+                        break;
         }
+        if (bm_pace_is_set(txn->store))
+                bm_pace_pay();
         return r;
 }

@@ -6,6 +6,7 @@
 
 #include "base/compiler.h"
 #include "base/le.h"
+#include "pace.h"
 #include "store.h"
 #include "txn.h"
 
@@ -289,6 +290,8 @@ int bm_txn_commit(struct bm_txn *txn)
                 r = complete_all(txn, &c);
         if (r == 0 && c.n > 0)
                 r = log_and_apply(txn, &c);
+        if (r == 0 && bm_pace_is_set(txn->store) && !txn->privileged && !txn->no_grow)
+                bm_pace_charge(txn->store, c.where, c.n);
         if (txn->n_steps > bm_array_size(few)) {
                 free(c.records);
                 free(c.where);
