@@ -73,7 +73,7 @@ static int open_manifests(struct bm_store *store, struct bm_manifests_read *mr)
 }
 
 /* Read-only: what is left of a store that a data segment is missing of. */
-static int load_rest(struct bm_store *store, const struct bm_manifests_read *mr)
+static int load_rest(struct bm_store *store, struct bm_manifests_read *mr)
 {
         store->tolerant = true;
         int r = bm_manifests_load(store, mr);
@@ -129,8 +129,11 @@ int bm_recover(struct bm_store *store)
         /* with a file that is gone, keys would be gone without a word */
         if (r == BM_E_DAMAGED && (!store->lost_segment || store->tolerant || store->salvage))
                 return bm_start_rebuilt(store, mr.n ? mr.list[0].generation : 1);
+        /* as it was read: where half of it is written it is still whole */
         if (r == 0 && !store->read_only)
                 r = bm_checkpoint_settle(store);
+        if (mr.followed)
+                store->manifests.newest.clean = false;
         if (r == 0)
                 r = bm_start_maps(store);
         if (r != 0)

@@ -59,7 +59,7 @@ static void clear(struct bm_store *store)
                 bm_salvage_free(store->salvage);
 }
 
-int bm_manifests_load(struct bm_store *store, const struct bm_manifests_read *mr)
+int bm_manifests_load(struct bm_store *store, struct bm_manifests_read *mr)
 {
         int r = BM_E_DAMAGED;
         for (unsigned i = 0; i < mr->n && r == BM_E_DAMAGED; i++) {
@@ -68,9 +68,7 @@ int bm_manifests_load(struct bm_store *store, const struct bm_manifests_read *mr
                         r = bm_salvage_index(store);
                 if (r == 0) {
                         store->manifests.newest = mr->list[i];
-                        /* one that is newer may have begun to write to the log */
-                        if (i > 0 || mr->any_bad)
-                                store->manifests.newest.clean = false;
+                        mr->followed = i > 0 || mr->any_bad;
                         return 0;
                 }
                 bm_store_log(store, BM_LOG_WARNING, "checkpoint %" PRIu64 " cannot be used: %s",

@@ -23,13 +23,14 @@ struct bm_manifests_read {
         unsigned n;
         bool any_bytes; /* a place held something, good or not */
         bool any_bad;   /* and one what is no manifest of this store */
+        bool followed;  /* after the load: one that is newer may have begun to write to the log */
 };
 
 /* Both places of the store's open manifest file. Negative errno only. */
 int bm_manifests_read(struct bm_store *store, struct bm_manifests_read *mr);
 /* Loads the newest whose tables verify and makes it the store's. BM_E_DAMAGED, with the problem
  * set, if there is none. */
-int bm_manifests_load(struct bm_store *store, const struct bm_manifests_read *mr);
+int bm_manifests_load(struct bm_store *store, struct bm_manifests_read *mr);
 
 /* Steps of several */
 
