@@ -81,7 +81,7 @@ static int apply_put(struct bm_store *store, const struct bm_target *t, struct b
         bool was_map = found->there && found->record.type == BM_REC_MAP;
         int64_t old_bytes = found->there ? (int64_t)bm_record_value_size(&found->record) : 0;
         int64_t bytes = (int64_t)bm_record_value_size(record) - old_bytes;
-        /* a chunk's count is its generation, which is read from the record */
+        /* a chunk's count is its generation, which is read from the record; it has no patch yet */
         uint64_t count = record->type == BM_REC_CHUNK ? 0 : record->count;
         int r = 0;
         if (found->there && found->record.record_id != record->record_id) {
@@ -152,6 +152,7 @@ int bm_apply(struct bm_store *store, const struct bm_target *t, struct bm_found 
         case BM_REC_HEAD:
         case BM_REC_MAP:
         case BM_REC_CHUNK:
+        case BM_REC_PATCH:
         case BM_REC_NAME:
                 r = apply_put(store, t, found, record, where);
                 break;

@@ -52,7 +52,7 @@ int bm_target_init(struct bm_target *t, struct bm_map *map, const void *key, siz
         t->map = map;
         t->key = key;
         t->key_len = key_len;
-        t->unverified = false;
+        t->trust = BM_TRUST_NOTHING;
         /* an orphan's record still carries the key that it had */
         t->by_record = bm_map_goes_by_id(map) && key_len == 8 ? bm_load_le64(key) : 0;
         place_target(t, bm_hash_key(map->store->drives.superblock.hash_secret, key, key_len));
@@ -83,6 +83,8 @@ enum bm_slot_kind bm_record_slot_kind(uint8_t type)
                 return BM_SLOT_NAME;
         case BM_REC_CHUNK:
                 return BM_SLOT_CHUNK;
+        case BM_REC_PATCH:
+                return BM_SLOT_PATCH;
         default:
                 return BM_SLOT_EMPTY;
         }
@@ -102,8 +104,9 @@ int bm_slot_record(struct bm_store *store, const struct bm_slot *slot,
                 __builtin_prefetch(s->base + slot->offset + at);
         int r = BM_E_DAMAGED;
         if (s && s->base)
-                r = (wanted && wanted->unverified ? bm_segment_record_unverified
-                                                  : bm_segment_record)(s, slot->offset, record);
+                r = (wanted && wanted->trust == BM_TRUST_ALL
+                             ? bm_segment_record_unverified
+                             : bm_segment_record)(s, slot->offset, record);
         if (r == 0 && bm_record_slot_kind(record->type) == slot->kind)
                 return 0;
         bm_log_unreadable(store, slot, r, wanted);
@@ -146,11 +149,24 @@ static bool is_same_key(const struct bm_target *t, const struct bm_record *recor
         return record->key_len == t->key_len && memcmp(record->key, t->key, t->key_len) == 0;
 }
 
+/* Whether the record says to be the target's; no more of it is read than says so. */
+static bool claims_key(const struct probe *p, const struct bm_slot *slot)
+{
+        struct bm_found *f = p->found;
+        f->segment = bm_drives_segment(&p->target->map->store->drives, slot->file_id);
+        return f->segment && f->segment->base &&
+               bm_segment_record_unverified(f->segment, slot->offset, &f->record) == 0 &&
+               bm_record_slot_kind(f->record.type) == slot->kind &&
+               is_same_key(p->target, &f->record);
+}
+
 static int match(void *ctx, const struct bm_slot *slot)
 {
         struct probe *p = ctx;
         struct bm_store *store = p->target->map->store;
         struct bm_found *f = p->found;
+        if (p->target->trust == BM_TRUST_KEY && claims_key(p, slot))
+                return 1;
         int r = bm_slot_record(store, slot, p->target, &f->segment, &f->record);
         if (r < 0)
                 return r;
@@ -185,6 +201,11 @@ int bm_target_find(const struct bm_target *t, struct bm_found *found)
         if (found->slot.count == BM_SLOT_COUNT_OVERFLOW)
                 found->count = bm_counts_get(&t->map->store->counts, found->record.record_id);
         return 0;
+}
+
+int bm_found_verify(const struct bm_target *t, struct bm_found *found)
+{
+        return bm_slot_record(t->map->store, &found->slot, t, &found->segment, &found->record);
 }
 
 int bm_found_free_disc(const struct bm_target *t, const struct bm_found *found)

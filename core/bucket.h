@@ -23,6 +23,13 @@ struct bm_bucket {
         uint64_t applied; /* after a crash: log position that the loaded index includes, at least */
 };
 
+/* What is believed of a record before its checksum is verified. */
+enum bm_trust {
+        BM_TRUST_NOTHING,
+        BM_TRUST_KEY, /* that it is the key's: what it says beyond is for bm_found_verify */
+        BM_TRUST_ALL, /* it goes, whatever it says: so nothing but its key matters */
+};
+
 /* A key on its way: where it belongs. */
 struct bm_target {
         struct bm_map *map;
@@ -30,7 +37,7 @@ struct bm_target {
         size_t key_len;
         uint64_t hash;
         uint64_t by_record; /* not 0: the record of that id is meant, whatever its key */
-        bool unverified;    /* it goes, whatever it says: so nothing but its key matters */
+        enum bm_trust trust;
         struct bm_bucket *bucket;
         unsigned stripe;
 };
@@ -66,6 +73,9 @@ int bm_target_init_record(struct bm_target *target, struct bm_map *map, uint64_t
 /* Locked (shared). 0 with FOUND->there true or false; -EIO if what may be the
  * key's record is damaged; -ENOMEM. */
 int bm_target_find(const struct bm_target *target, struct bm_found *found);
+
+/* Verifies the record that was found by its key alone (BM_TRUST_KEY). -EIO. */
+int bm_found_verify(const struct bm_target *target, struct bm_found *found);
 
 /* A discriminator that no equal hash has; negative errno if there is none left. */
 int bm_found_free_disc(const struct bm_target *target, const struct bm_found *found);

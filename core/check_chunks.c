@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The chunks of large values, whole and belonging to some value. A damaged one
- * belongs to a key, but only the other way leads from one to the other: so if
- * there are any, the heads are gone through once more, and each chunk that one
- * has is compared with those by its hash, which their slots know.
+ * The chunks of large values, whole and belonging to some value, and their
+ * patches. A damaged one belongs to a key, but only the other way leads from one to the other: so
+ * if there are any, the heads are gone through once more, and each chunk that one has is compared
+ * with those by its hash, which their slots know.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -22,6 +22,7 @@ enum {
 };
 
 struct bm_check_chunk {
+        bool patch;    /* of a piece of one */
         uint64_t hash; /* as far as the slot knows it */
         uint32_t file_id, offset;
         bool named;
@@ -43,14 +44,17 @@ static void report_chunk(struct bm_checker *c, const struct bm_check_chunk *chun
                                 from, to - 1, unreadable, chunk->offset, place);
         else
                 bm_check_report(c, BM_CHECK_RECORD,
-                                &(struct bm_check_where){.map_id = BM_MAP_CHUNKS, .path = ""},
+                                &(struct bm_check_where){.map_id = chunk->patch ? BM_MAP_PATCHES
+                                                                                : BM_MAP_CHUNKS,
+                                                         .path = ""},
                                 "part of a large value: %s byte %" PRIu32 " of %s", unreadable,
                                 chunk->offset, place);
 }
 
-static int add_chunk(struct bm_checker *c, const struct bm_check_slot *slot)
+int bm_check_lost_part(struct bm_checker *c, const struct bm_check_slot *slot, bool patch)
 {
-        const struct bm_check_chunk chunk = {.hash = slot->known.hash,
+        const struct bm_check_chunk chunk = {.patch = patch,
+                                             .hash = slot->known.hash,
                                              .file_id = slot->known.slot.file_id,
                                              .offset = slot->known.slot.offset};
         int r = bm_check_note_place(c, &slot->known.slot);
@@ -90,12 +94,17 @@ static int visit_chunk(struct bm_check_walk *w, const struct bm_check_slot *slot
         if (r != 0 || !bm_check_judge(w, slot, &v))
                 return r;
         if (v.bad && v.kind == BM_CHECK_RECORD)
-                return add_chunk(c, slot);
+                return bm_check_lost_part(c, slot, false);
         if (v.bad)
                 return bm_check_report_verdict(w, slot, &v);
         if (bm_chunk_key_decode(v.record.key, v.record.key_len, &data_id, &chunk) != 0) {
                 bm_check_report(c, BM_CHECK_STRUCTURE, NULL, "a chunk's key makes no sense");
                 return 0;
+        }
+        if (slot->known.slot.count) {
+                r = bm_check_patches_of(c, data_id, chunk, BM_CHUNK_PIECES);
+                if (r != 0)
+                        return r;
         }
         int known = may_belong(c, data_id);
         if (known != 0 || !bm_check_is_there(w, slot))
@@ -111,9 +120,43 @@ static int visit_chunk(struct bm_check_walk *w, const struct bm_check_slot *slot
 
 static int compare_hash(const void *a, const void *b)
 {
-        uint64_t x = ((const struct bm_check_chunk *)a)->hash;
-        uint64_t y = ((const struct bm_check_chunk *)b)->hash;
-        return (x > y) - (x < y);
+        const struct bm_check_chunk *x = a, *y = b;
+        if (x->patch != y->patch)
+                return x->patch ? 1 : -1;
+        return (x->hash > y->hash) - (x->hash < y->hash);
+}
+
+/* The parts of a value that may be damaged: its chunks, or the patches of their pieces. */
+static int name_parts(struct bm_checker *c, const struct bm_check_where *where,
+                      const struct bm_head *head, bool patches)
+{
+        struct bm_map *map = patches ? c->store->patches : c->store->chunks;
+        const unsigned size_log2 = patches ? BM_PATCH_LOG2 : BM_CHUNK_LOG2;
+        const uint64_t mask = ~(UINT64_MAX >> (map->buckets_log2 + BM_TAG_BITS));
+        const uint64_t n = bm_head_chunks(head) << (BM_CHUNK_LOG2 - size_log2);
+        int r = 0;
+        for (uint64_t i = 0; i < n && r == 0; i++) {
+                uint8_t key[BM_CHUNK_KEY];
+                bm_chunk_key(head->data_id, i, key);
+                const struct bm_check_chunk wanted = {
+                        .patch = patches,
+                        .hash = bm_hash_key(c->store->drives.superblock.hash_secret, key,
+                                            sizeof(key)) &
+                                mask};
+                struct bm_check_chunk *found =
+                        bsearch(&wanted, c->chunks, c->n_chunks, sizeof(wanted), compare_hash);
+                if (found && !found->named) {
+                        uint64_t from = i << size_log2, to = (i + 1) << size_log2;
+                        found->named = true;
+                        /* or it is one that was allocated beyond the end */
+                        if (from < head->size)
+                                to = bm_min_u64(to, head->size);
+                        report_chunk(c, found, where, from, to);
+                }
+                if (i % CHUNKS_A_STEP == CHUNKS_A_STEP - 1)
+                        r = bm_check_advance(c, 0);
+        }
+        return r;
 }
 
 static int name_chunks(struct bm_check_walk *w, const struct bm_record *record,
@@ -124,32 +167,13 @@ static int name_chunks(struct bm_check_walk *w, const struct bm_record *record,
                                        .path = w->path,
                                        .key = record->key,
                                        .key_len = record->key_len};
-        struct bm_map *chunks = c->store->chunks;
-        uint64_t mask = ~(UINT64_MAX >> (chunks->buckets_log2 + BM_TAG_BITS));
-        uint64_t n = bm_head_chunks(head);
         int r = 0;
         if (w->map->id == BM_MAP_INODES)
                 bm_check_name_of(c, record->key, record->key_len, &where);
-        for (uint64_t i = 0; i < n && r == 0; i++) {
-                uint8_t key[BM_CHUNK_KEY];
-                bm_chunk_key(head->data_id, i, key);
-                const struct bm_check_chunk wanted = {
-                        .hash = bm_hash_key(c->store->drives.superblock.hash_secret, key,
-                                            sizeof(key)) &
-                                mask};
-                struct bm_check_chunk *found =
-                        bsearch(&wanted, c->chunks, c->n_chunks, sizeof(wanted), compare_hash);
-                if (found && !found->named) {
-                        uint64_t from = i << BM_CHUNK_LOG2, to = from + BM_CHUNK;
-                        found->named = true;
-                        /* or it is one that was allocated beyond the end */
-                        if (from < head->size)
-                                to = bm_min_u64(to, head->size);
-                        report_chunk(c, found, &where, from, to);
-                }
-                if (i % CHUNKS_A_STEP == CHUNKS_A_STEP - 1)
-                        r = bm_check_advance(c, 0);
-        }
+        if (!c->chunks[0].patch)
+                r = name_parts(c, &where, head, false);
+        if (r == 0 && c->chunks[c->n_chunks - 1].patch)
+                r = name_parts(c, &where, head, true);
         return r;
 }
 
@@ -170,6 +194,8 @@ static int visit_head(struct bm_check_walk *w, const struct bm_check_slot *slot)
 int bm_check_chunks(struct bm_checker *c)
 {
         int r = bm_check_walk_map(c, BM_MAP_CHUNKS, "", visit_chunk);
+        if (r == 0)
+                r = bm_check_patches(c);
         if (r != 0 || c->n_chunks == 0)
                 return r;
         qsort(c->chunks, c->n_chunks, sizeof(*c->chunks), compare_hash);

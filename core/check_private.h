@@ -39,7 +39,7 @@ struct bm_checker {
         struct bm_id_set dropped; /* data ids whose chunks wait for the sweeper */
         struct bm_id_set strays;  /* data ids that were reported to belong to no value */
         struct bm_check_todo *first, **last;
-        struct bm_check_chunk *chunks; /* damaged ones, in want of a name */
+        struct bm_check_chunk *chunks; /* damaged ones and patches, in want of a name */
         size_t n_chunks, cap_chunks;
         struct bm_check_place *places;
         size_t n_places, cap_places;
@@ -135,5 +135,11 @@ void bm_check_names_free(struct bm_checker *c);
 /* Chunks of large values (check_chunks.c) */
 
 int bm_check_chunks(struct bm_checker *c);
+/* A damaged chunk, or PATCH of one, is to be reported under its value's name. */
+int bm_check_lost_part(struct bm_checker *c, const struct bm_check_slot *slot, bool patch);
+
+/* Their patches (check_patches.c); those of one chunk, or one PIECE of it alone. */
+int bm_check_patches(struct bm_checker *c);
+int bm_check_patches_of(struct bm_checker *c, uint64_t data_id, uint64_t chunk, unsigned piece);
 
 #endif

@@ -280,6 +280,7 @@ static int compact_record(struct compaction *c, const struct bm_record *record, 
         case BM_REC_HEAD:
         case BM_REC_MAP:
         case BM_REC_CHUNK:
+        case BM_REC_PATCH:
         case BM_REC_NAME:
                 return compact_put(c, record, at);
         case BM_REC_COUNT:

@@ -27,6 +27,9 @@ enum {
         BM_VALUE_INLINE = 16 << 10, /* larger values are a head and chunks */
         BM_CHUNK_LOG2 = 15,         /* 32 KiB */
         BM_CHUNK = 1 << BM_CHUNK_LOG2,
+        BM_PATCH_LOG2 = 12, /* 4 KiB: a piece of a chunk that can be written by itself */
+        BM_PATCH = 1 << BM_PATCH_LOG2,
+        BM_CHUNK_PIECES = BM_CHUNK / BM_PATCH,
         BM_CUTS_MAX = 8,
         BM_FRAME_MAX = 240 << 10, /* bytes of one frame, so that any segment takes it */
 };
@@ -43,6 +46,7 @@ enum {
         BM_MAP_CHUNKS = 4,  /* chunks of large values, by data id and chunk number */
         BM_MAP_DROPS = 5,   /* chunk ranges that nobody needs, for the sweeper */
         BM_MAP_ORPHANS = 6, /* removed but open records; its records are dead at open */
+        BM_MAP_PATCHES = 7, /* pieces of chunks that were written anew, by data id and piece */
         BM_MAP_FIRST = 16,
 };
 
@@ -62,6 +66,9 @@ static inline uint64_t bm_pos_offset(uint64_t pos)
 }
 
 /* Superblock */
+
+/* What every store of this format has: PATCH records. */
+#define BM_INCOMPAT_PATCHES UINT64_C(1)
 
 struct bm_superblock {
         uint16_t major, minor, drive_number, n_drives;
@@ -107,7 +114,7 @@ enum bm_record_type {
         BM_REC_MAP = 4,   /* key -> map; value: struct bm_map_entry */
         BM_REC_HEAD = 5,  /* key -> large value; value: struct bm_head */
         BM_REC_CHUNK = 6, /* key: bm_chunk_key; record_id: data id; count: generation */
-        BM_REC_DELTA = 7, /* reserved: change of a part of a chunk */
+        BM_REC_PATCH = 7, /* key: bm_chunk_key of the piece; record_id: data id */
         BM_REC_NAME = 8,  /* key -> record_id in BM_MAP_INODES, one of its names */
         BM_REC_INODE = 9, /* reserved */
         BM_REC_SYNC = 10, /* version: everything below this position is durable */
@@ -145,7 +152,7 @@ struct bm_record {
 static inline bool bm_record_puts(uint8_t type)
 {
         const uint32_t all = 1u << BM_REC_PUT | 1u << BM_REC_MAP | 1u << BM_REC_HEAD |
-                             1u << BM_REC_CHUNK | 1u << BM_REC_NAME;
+                             1u << BM_REC_CHUNK | 1u << BM_REC_NAME | 1u << BM_REC_PATCH;
         return all >> type & 1;
 }
 
@@ -221,7 +228,8 @@ void bm_drop_encode(const struct bm_drop *d, uint8_t key[BM_DROP_KEY],
 int bm_drop_decode(struct bm_drop *d, const uint8_t *key, size_t key_len, const uint8_t *value,
                    size_t value_len);
 void bm_chunk_key(uint64_t data_id, uint64_t chunk, uint8_t out[BM_CHUNK_KEY]);
-/* BM_E_DAMAGED for another length. */
+/* The key of a patch is made likewise, of the piece's number: that of the chunk * 8, and 0 to 7.
+ * BM_E_DAMAGED for another length. */
 int bm_chunk_key_decode(const uint8_t *key, size_t key_len, uint64_t *data_id, uint64_t *chunk);
 
 /* Manifest root */

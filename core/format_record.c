@@ -45,7 +45,7 @@ static const struct shape shapes[N_TYPES] = {
         [BM_REC_MAP] = {1, 1, BM_KEY_MAX, 0, BM_MAP_ENTRY_BYTES, BM_MAP_ENTRY_BYTES},
         [BM_REC_HEAD] = {1, 1, BM_KEY_MAX, 0, BM_HEAD_FIXED, BM_HEAD_BYTES_MAX},
         [BM_REC_CHUNK] = {1, BM_CHUNK_KEY, BM_CHUNK_KEY, 0, 0, BM_CHUNK},
-        [BM_REC_DELTA] = {1, 0, BM_KEY_MAX, 0, 0, BM_RECORD_LENGTH_MAX},
+        [BM_REC_PATCH] = {1, BM_CHUNK_KEY, BM_CHUNK_KEY, 0, 1, BM_PATCH},
         [BM_REC_NAME] = {1, 1, BM_KEY_MAX, 0, 0, 0},
         [BM_REC_INODE] = {1, 0, BM_KEY_MAX, 0, 0, BM_RECORD_LENGTH_MAX},
         [BM_REC_SYNC] = {1, 0, 0, BM_RECF_VERSION, 0, 0},
@@ -157,9 +157,11 @@ uint32_t bm_record_length(const uint8_t *in, size_t avail)
 }
 
 /* What is kept by its id says how many names lead to it, and nothing else does; names stand in
- * the user's maps. */
-static bool links_fit(const struct bm_record *r)
+ * the user's maps, patches in their own. */
+static bool fits_map(const struct bm_record *r)
 {
+        if ((r->type == BM_REC_PATCH) != (r->map_id == BM_MAP_PATCHES) && r->type != BM_REC_DEL)
+                return false;
         switch (r->type) {
         case BM_REC_PUT:
         case BM_REC_HEAD:
@@ -228,7 +230,7 @@ static int take_apart(struct bm_record *r, const uint8_t *in, uint32_t length, i
                         return BM_E_DAMAGED;
                 r->links = (uint32_t)n;
         }
-        if (bm_unlikely(!links_fit(r)))
+        if (bm_unlikely(!fits_map(r)))
                 return BM_E_DAMAGED;
         if (r->flags & BM_RECF_META) {
                 p = bm_varint_get(p, end, &n);

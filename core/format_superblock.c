@@ -36,7 +36,7 @@ _Static_assert(AT_ZEROS <= BM_SUPERBLOCK - BM_PAGE_CHECKSUM, "it fits");
 enum { BUCKETS_LOG2_MAX = 16, SEARCH_MIN = 4, SEARCH_MAX = 1024, SEARCH_STEP = 4 };
 
 /* A store that uses more than these cannot be read at all. */
-#define INCOMPAT_KNOWN UINT64_C(0)
+#define INCOMPAT_KNOWN BM_INCOMPAT_PATCHES
 
 void bm_superblock_encode(const struct bm_superblock *sb, uint8_t out[BM_SUPERBLOCK])
 {
@@ -64,8 +64,8 @@ void bm_superblock_encode(const struct bm_superblock *sb, uint8_t out[BM_SUPERBL
 static bool fields_ok(const struct bm_superblock *sb)
 {
         return sb->n_drives >= 1 && sb->n_drives <= BM_DRIVES_MAX &&
-               sb->drive_number < sb->n_drives && sb->unit_log2 == BM_UNIT_LOG2 &&
-               sb->segment_log2_max >= BM_SEGMENT_LOG2_MIN &&
+               sb->drive_number < sb->n_drives && sb->incompat == INCOMPAT_KNOWN &&
+               sb->unit_log2 == BM_UNIT_LOG2 && sb->segment_log2_max >= BM_SEGMENT_LOG2_MIN &&
                sb->segment_log2_max <= BM_SEGMENT_LOG2_MAX &&
                sb->buckets_log2 <= BUCKETS_LOG2_MAX && sb->max_search >= SEARCH_MIN &&
                sb->max_search <= SEARCH_MAX && sb->max_search % SEARCH_STEP == 0;

@@ -45,6 +45,7 @@ enum bm_slot_kind { /* 3 bits; 0 is an empty slot */
                     BM_SLOT_MAP = 3,
                     BM_SLOT_NAME = 4,
                     BM_SLOT_CHUNK = 5,
+                    BM_SLOT_PATCH = 6,
 };
 
 /* Where a record stands: file id (BM_FILE_ID_BITS) and offset in units (24 bits). */
@@ -55,7 +56,7 @@ struct bm_slot {
         uint32_t file_id;
         uint32_t offset; /* bytes */
         uint32_t length; /* bytes; 0 where the slot says "see the record" */
-        uint32_t count;  /* or BM_SLOT_COUNT_OVERFLOW */
+        uint32_t count;  /* or BM_SLOT_COUNT_OVERFLOW; of a chunk its patches: patch.h */
         enum bm_slot_kind kind;
 };
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/intmath.h"
+#include "patch.h"
 #include "store.h"
 
 enum { WHOLE = UINT32_MAX }; /* generation of a drop that spares no chunk */
@@ -164,17 +165,38 @@ void bm_large_done(struct bm_store *store, const struct bm_head *head)
 struct sweep {
         struct bm_store *store;
         struct bm_drop drop;
-        uint8_t key[BM_CHUNK_KEY];
-        uint64_t swept;
+        uint8_t key[BM_CHUNK_KEY], patch_keys[BM_CHUNK_PIECES][BM_CHUNK_KEY];
+        uint64_t chunk, swept;
 };
+
+static int sweep_patches(struct bm_txn *txn, struct sweep *sw, uint32_t bits)
+{
+        int again = 0;
+        for (unsigned i = 0; i < BM_CHUNK_PIECES; i++) {
+                size_t step;
+                int r = bits & bm_piece_bit(i) ? bm_patch_more(txn, sw->drop.data_id, sw->chunk, i,
+                                                               sw->patch_keys[i], &step)
+                                               : BM_E_NOT_FOUND;
+                if (r == 0 && txn->steps[step].found.there)
+                        txn->steps[step].action = BM_ACT_DELETE;
+                else if (r == BM_E_AGAIN)
+                        again = r;
+                else if (r < 0)
+                        return r;
+        }
+        return again;
+}
 
 static int fill_sweep_chunk(struct bm_txn *txn, void *ctx)
 {
         struct sweep *sw = ctx;
-        struct bm_step *s = &txn->steps[0];
-        if (!s->found.there || s->found.record.count >= sw->drop.generation)
+        const struct bm_found *found = &txn->steps[0].found;
+        if (!found->there || found->record.count >= sw->drop.generation)
                 return 0;
-        s->action = BM_ACT_DELETE;
+        int r = found->slot.count ? sweep_patches(txn, sw, found->slot.count) : 0;
+        if (r != 0)
+                return r;
+        txn->steps[0].action = BM_ACT_DELETE;
         sw->swept++;
         return 0;
 }
@@ -187,13 +209,13 @@ static int fill_forget_drop(struct bm_txn *txn, void *ctx)
 }
 
 static int run_one(struct bm_store *store, struct bm_map *map, const void *key, size_t key_len,
-                   bool unverified, bm_fill_fn fill, void *ctx)
+                   enum bm_trust trust, bm_fill_fn fill, void *ctx)
 {
         struct bm_txn txn;
         bm_txn_init(&txn, store);
         txn.privileged = true;
         int r = bm_txn_add(&txn, map, key, key_len, NULL);
-        txn.steps[0].target.unverified = unverified;
+        txn.steps[0].target.trust = trust;
         if (r == 0)
                 r = bm_txn_run(&txn, fill, ctx);
         bm_txn_deinit(&txn);
@@ -204,10 +226,12 @@ static int sweep_chunk(struct sweep *sw, uint64_t chunk)
 {
         if (atomic_load_explicit(&sw->store->closing, memory_order_relaxed))
                 return -EINTR;
+        sw->chunk = chunk;
         bm_chunk_key(sw->drop.data_id, chunk, sw->key);
         /* of a value that is gone nothing is spared, damaged or not */
         return run_one(sw->store, sw->store->chunks, sw->key, sizeof(sw->key),
-                       sw->drop.generation == WHOLE, fill_sweep_chunk, sw);
+                       sw->drop.generation == WHOLE ? BM_TRUST_ALL : BM_TRUST_NOTHING,
+                       fill_sweep_chunk, sw);
 }
 
 static int sweep_if_in_range(void *ctx, const struct bm_item *item)
@@ -233,7 +257,8 @@ static int sweep_one(struct sweep *sw, const uint8_t *key, size_t key_len)
                         r = sweep_chunk(sw, chunk);
         if (r != 0)
                 return r;
-        return run_one(sw->store, sw->store->drops, key, key_len, false, fill_forget_drop, NULL);
+        return run_one(sw->store, sw->store->drops, key, key_len, BM_TRUST_NOTHING,
+                       fill_forget_drop, NULL);
 }
 
 static int sweep_item(void *ctx, const struct bm_item *item)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* See large_change.h. */
-#include "large_change.h"
+#include "large_patch.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -29,6 +29,7 @@ int bm_change_look(struct bm_txn *txn, struct bm_change *c)
         if (found->record.type == BM_REC_MAP)
                 return BM_E_IS_MAP;
         c->head.data_id = 0;
+        bm_patches_reset(c);
         if (found->record.type == BM_REC_HEAD &&
             bm_head_decode(&c->head, found->record.value, found->record.value_len) != 0)
                 return -EIO;
@@ -92,7 +93,15 @@ int bm_change_add_chunk(struct bm_txn *txn, struct bm_change *c, uint64_t chunk,
                         uint8_t key[BM_CHUNK_KEY], size_t *step)
 {
         bm_chunk_key(c->head.data_id, chunk, key);
-        return bm_txn_more(txn, txn->store->chunks, key, BM_CHUNK_KEY, step);
+        int r = bm_txn_more(txn, txn->store->chunks, key, BM_CHUNK_KEY, step);
+        return r == 0 ? bm_patches_add(txn, c, *step, chunk) : r;
+}
+
+int bm_change_take_chunk(struct bm_txn *txn, struct bm_change *c, uint64_t chunk, size_t step)
+{
+        struct bm_step *s = &txn->steps[step];
+        int r = s->found.there ? bm_found_verify(&s->target, &s->found) : 0;
+        return r == 0 ? bm_patches_add(txn, c, step, chunk) : r;
 }
 
 void bm_change_put_chunk(struct bm_txn *txn, struct bm_change *c, size_t step, const uint8_t *value,
@@ -108,16 +117,34 @@ void bm_change_put_chunk(struct bm_txn *txn, struct bm_change *c, size_t step, c
                 .value_len = len,
         };
         c->head.allocated += (uint64_t)len - old_len;
+        bm_patches_delete(txn, c, step);
 }
 
-uint32_t bm_change_chunk(struct bm_txn *txn, const struct bm_change *c, size_t step, uint64_t chunk,
-                         const uint8_t **bytes)
+void bm_change_delete_chunk(struct bm_txn *txn, struct bm_change *c, size_t step, uint32_t old_len)
+{
+        if (!txn->steps[step].found.there)
+                return;
+        c->head.allocated -= old_len;
+        txn->steps[step].action = BM_ACT_DELETE;
+        bm_patches_delete(txn, c, step);
+}
+
+uint32_t bm_change_chunk_len(const struct bm_txn *txn, const struct bm_change *c, size_t step,
+                             uint64_t chunk)
 {
         const struct bm_found *f = &txn->steps[step].found;
-        if (!f->there || !bm_head_has(&c->head, chunk, (uint32_t)f->record.count))
+        const bool lives = f->there && bm_head_has(&c->head, chunk, (uint32_t)f->record.count);
+        return lives ? f->record.value_len : 0;
+}
+
+int bm_change_chunk(struct bm_txn *txn, struct bm_change *c, size_t step, uint64_t chunk,
+                    const uint8_t **bytes, uint32_t *len)
+{
+        *len = bm_change_chunk_len(txn, c, step, chunk);
+        if (*len == 0)
                 return 0;
-        *bytes = f->record.value;
-        return f->record.value_len;
+        *bytes = txn->steps[step].found.record.value;
+        return bm_patches_compose(txn, c, step, bytes, *len);
 }
 
 int bm_change_start_large(struct bm_txn *txn, struct bm_change *c, uint64_t size)
@@ -224,4 +251,10 @@ struct bm_change *bm_change_new(const struct bm_ref *ref, bm_meta_fn fn, void *c
         c->ctx = ctx;
         c->chunk = (uint8_t *)(c + 1);
         return c;
+}
+
+void bm_change_free(struct bm_change *c)
+{
+        bm_patches_free(c);
+        free(c);
 }

@@ -14,6 +14,8 @@
 /* Chunks that one transaction takes away by themselves; more are a cut. */
 enum { BM_CHANGE_DELETES_MAX = 64 };
 
+struct bm_patches;
+
 struct bm_change {
         const struct bm_ref *ref;
         bm_meta_fn fn;
@@ -34,14 +36,17 @@ struct bm_change {
         uint8_t first_key[BM_CHUNK_KEY], chunk_key[BM_CHUNK_KEY];
         uint8_t delete_keys[BM_CHANGE_DELETES_MAX][BM_CHUNK_KEY];
         struct bm_drop_step drop, orphan_drop;
+        uint8_t patch_keys[BM_CHUNK_PIECES][BM_CHUNK_KEY];
+        struct bm_patches *patches; /* of the chunks that are written as a whole */
         uint8_t cut_keys[BM_CUTS_MAX][BM_DROP_KEY];
         size_t meta_len;
         uint8_t *chunk; /* BM_CHUNK bytes, if they were asked for */
         uint8_t meta[BM_META_MAX];
 };
 
-/* To be freed with free(). CHUNK: with room for one. NULL: no memory. */
+/* CHUNK: with room for one. NULL: no memory. */
 struct bm_change *bm_change_new(const struct bm_ref *ref, bm_meta_fn fn, void *ctx, bool chunk);
+void bm_change_free(struct bm_change *c);
 
 /* Runs FILL in a transaction, and the sweeper first if the head has no room for a cut. */
 int bm_change_run(struct bm_change *c, bm_fill_fn fill, bool privileged);
@@ -69,15 +74,21 @@ int bm_change_put_head(struct bm_txn *txn, struct bm_change *c);
 int bm_change_start_large(struct bm_txn *txn, struct bm_change *c, uint64_t size);
 int bm_change_move_first(struct bm_txn *txn, struct bm_change *c);
 
-/* Adds the step of one chunk; KEY must last as long as the transaction. */
+/* Adds the steps of one chunk and of its patches; KEY must last as long as the transaction. */
 int bm_change_add_chunk(struct bm_txn *txn, struct bm_change *c, uint64_t chunk,
                         uint8_t key[BM_CHUNK_KEY], size_t *step);
-/* The living content of it: length, 0 if there is none. */
-uint32_t bm_change_chunk(struct bm_txn *txn, const struct bm_change *c, size_t step, uint64_t chunk,
-                         const uint8_t **bytes);
-/* Its new content, where OLD_LEN bytes lived. */
+/* The same, of one that was added by its key alone. */
+int bm_change_take_chunk(struct bm_txn *txn, struct bm_change *c, uint64_t chunk, size_t step);
+/* The living content of it: *LEN, 0 if there is none. */
+int bm_change_chunk(struct bm_txn *txn, struct bm_change *c, size_t step, uint64_t chunk,
+                    const uint8_t **bytes, uint32_t *len);
+/* The length alone: nothing is read. */
+uint32_t bm_change_chunk_len(const struct bm_txn *txn, const struct bm_change *c, size_t step,
+                             uint64_t chunk);
+/* Its new content, where OLD_LEN bytes lived; or none. What patches it had go. */
 void bm_change_put_chunk(struct bm_txn *txn, struct bm_change *c, size_t step, const uint8_t *value,
                          uint32_t len, uint32_t old_len);
+void bm_change_delete_chunk(struct bm_txn *txn, struct bm_change *c, size_t step, uint32_t old_len);
 
 /* The chunks [from, to) die, however many: a cut in the head, and a drop. */
 int bm_change_cut(struct bm_txn *txn, struct bm_change *c, uint64_t from, uint64_t to);

@@ -7,6 +7,7 @@
 #include "base/intmath.h"
 #include "large.h"
 #include "lookup.h"
+#include "patch.h"
 #include "store.h"
 #include "unreadable.h"
 
@@ -14,6 +15,8 @@ struct read {
         const struct bm_ref *ref;
         struct bm_target target;
         uint64_t data_id; /* of the head as last seen; 0: not seen yet */
+        uint64_t chunk;   /* the one whose patches, as last seen, are in BITS */
+        uint32_t bits;
         uint64_t offset;
         uint8_t *buf;
         size_t len, done;
@@ -42,21 +45,112 @@ static size_t clamp_len(struct read *rd, uint64_t size)
         return len;
 }
 
-static int read_chunk(struct read *rd, const struct bm_head *head, const struct bm_target *target)
+/* A chunk, and its patches that are locked with it. */
+struct parts {
+        uint8_t keys[1 + BM_CHUNK_PIECES][BM_CHUNK_KEY];
+        struct bm_target targets[1 + BM_CHUNK_PIECES]; /* the chunk's, then those of BITS */
+        size_t n;
+        uint64_t chunk;
+        uint32_t wanted, bits; /* pieces: to be read now; with a patch that is locked */
+};
+
+static int find_parts(const struct read *rd, struct parts *p)
 {
-        uint64_t chunk = rd->offset >> BM_CHUNK_LOG2;
-        uint64_t within = rd->offset & (BM_CHUNK - 1);
-        size_t len = bm_min_u64(clamp_len(rd, head->size), BM_CHUNK - within);
+        struct bm_store *store = rd->ref->map->store;
+        const uint64_t within = rd->offset & (BM_CHUNK - 1);
+        const uint64_t end = bm_min_u64(BM_CHUNK, within + (rd->len - rd->done));
+        p->chunk = rd->offset >> BM_CHUNK_LOG2;
+        p->n = 1;
+        bm_chunk_key(rd->data_id, p->chunk, p->keys[0]);
+        int r = bm_target_init(&p->targets[0], store->chunks, p->keys[0], BM_CHUNK_KEY);
+        p->targets[0].trust = BM_TRUST_KEY;
+        p->wanted = end > within ? bm_piece_bits((unsigned)(within >> BM_PATCH_LOG2),
+                                                 (unsigned)((end - 1) >> BM_PATCH_LOG2))
+                                 : 0;
+        p->bits = rd->chunk == p->chunk ? rd->bits & p->wanted : 0;
+        for (unsigned i = 0; p->bits >> i && r == 0; i++) {
+                if (!(p->bits & bm_piece_bit(i)))
+                        continue;
+                bm_patch_key(rd->data_id, p->chunk, i, p->keys[p->n]);
+                r = bm_target_init(&p->targets[p->n], store->patches, p->keys[p->n], BM_CHUNK_KEY);
+                p->n++;
+        }
+        return r;
+}
+
+/* Locked. What the chunk's own bytes say at the offset. */
+static int read_own(struct read *rd, const struct parts *p, struct bm_found *chunk, bool *verified,
+                    size_t len)
+{
+        int r = *verified ? 0 : bm_found_verify(&p->targets[0], chunk);
+        if (r != 0)
+                return r;
+        *verified = true;
+        copy_out(rd, chunk->record.value, chunk->record.value_len, rd->offset & (BM_CHUNK - 1),
+                 len);
+        return bm_record_intact(&chunk->record) ? 0 : -EIO;
+}
+
+/* Locked. */
+static int read_patch(struct read *rd, const struct bm_target *target, size_t len)
+{
         struct bm_found found;
+        int r = bm_target_find(target, &found);
+        if (r != 0)
+                return r;
+        if (!found.there) {
+                bm_store_log(target->map->store, BM_LOG_ERROR,
+                             "a part of the value %" PRIu64 " is lost", rd->data_id);
+                return -EIO;
+        }
+        copy_out(rd, found.record.value, found.record.value_len, rd->offset & (BM_PATCH - 1), len);
+        return bm_record_intact(&found.record) ? 0 : -EIO;
+}
+
+/* Locked. LEN bytes of a chunk, BITS of whose pieces have patches. */
+static int read_pieces(struct read *rd, const struct parts *p, struct bm_found *chunk,
+                       bool verified, uint32_t bits, size_t len)
+{
+        const struct bm_target *patch = &p->targets[1];
+        int r = 0;
+        while (len > 0 && r == 0) {
+                unsigned piece = (unsigned)(rd->offset >> BM_PATCH_LOG2) % BM_CHUNK_PIECES;
+                const bool patched = bits >> piece & 1;
+                size_t run = BM_PATCH - (rd->offset & (BM_PATCH - 1));
+                while (!patched && run < len && !(bits >> ++piece & 1))
+                        run += BM_PATCH;
+                run = run < len ? run : len;
+                r = patched ? read_patch(rd, patch++, run) : read_own(rd, p, chunk, &verified, run);
+                len -= run;
+        }
+        return r;
+}
+
+static int read_chunk(struct read *rd, const struct bm_head *head, const struct parts *p)
+{
+        const uint64_t within = rd->offset & (BM_CHUNK - 1);
+        const size_t len = bm_min_u64(clamp_len(rd, head->size), BM_CHUNK - within);
+        struct bm_found found;
+        bool verified = false;
         if (rd->end)
                 return 0;
-        int r = bm_target_find(target, &found);
+        int r = bm_target_find(&p->targets[0], &found);
+        if (r == 0 && found.there && !bm_head_has(head, p->chunk, 0)) {
+                r = bm_found_verify(&p->targets[0], &found); /* its generation counts */
+                verified = true;
+        }
         if (r < 0)
                 return r;
-        bool alive = found.there && bm_head_has(head, chunk, (uint32_t)found.record.count);
-        copy_out(rd, alive ? found.record.value : NULL, alive ? found.record.value_len : 0, within,
-                 len);
-        return found.there && !bm_record_intact(&found.record) ? -EIO : 0;
+        if (!found.there || !bm_head_has(head, p->chunk, (uint32_t)found.record.count)) {
+                copy_out(rd, NULL, 0, within, len);
+                return found.there && !bm_record_intact(&found.record) ? -EIO : 0;
+        }
+        if ((found.slot.count & p->wanted) != p->bits) {
+                rd->chunk = p->chunk; /* another try, with the right locks */
+                rd->bits = found.slot.count;
+                return 0;
+        }
+        return read_pieces(rd, p, &found, verified, p->bits, len);
 }
 
 /* One step: an inline value whole, or a part of one chunk. The head is looked
@@ -64,14 +158,13 @@ static int read_chunk(struct read *rd, const struct bm_head *head, const struct 
  * never reads as a hole. */
 static int read_some(struct read *rd)
 {
-        uint8_t key[BM_CHUNK_KEY];
-        struct bm_target chunk;
+        struct parts parts;
         struct bm_lookup lookup;
         struct bm_head head;
-        bm_chunk_key(rd->data_id, rd->offset >> BM_CHUNK_LOG2, key);
-        int r = bm_target_init(&chunk, rd->ref->map->store->chunks, key, sizeof(key));
+        int r = find_parts(rd, &parts);
         if (r == 0)
-                r = bm_lookup(rd->ref, &rd->target, rd->data_id ? &chunk : NULL, &lookup);
+                r = bm_lookup(rd->ref, &rd->target, parts.targets, rd->data_id ? parts.n : 0,
+                              &lookup);
         if (r != 0)
                 return r;
         const struct bm_record *record = &lookup.found.record;
@@ -84,9 +177,10 @@ static int read_some(struct read *rd)
         } else if (bm_head_decode(&head, record->value, record->value_len) != 0) {
                 r = -EIO;
         } else if (head.data_id == rd->data_id) {
-                r = read_chunk(rd, &head, &chunk);
+                r = read_chunk(rd, &head, &parts);
         } else {
                 rd->data_id = head.data_id; /* another try, with the right lock */
+                rd->bits = 0;
         }
         if (!bm_record_intact(record))
                 r = -EIO;

@@ -26,7 +26,7 @@ static int look(const struct bm_ref *ref, struct extent *e)
         struct bm_lookup lookup;
         int r = bm_target_init(&target, ref->map, ref->key, ref->key_len);
         if (r == 0)
-                r = bm_lookup(ref, &target, NULL, &lookup);
+                r = bm_lookup(ref, &target, NULL, 0, &lookup);
         if (r != 0)
                 return r;
         const struct bm_record *record = &lookup.found.record;

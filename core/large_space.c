@@ -19,29 +19,21 @@ enum { PUNCH_EACH_MAX = 4096 };
 
 /* Punching */
 
-/* Locked. */
-static void delete_chunk(struct bm_txn *txn, struct bm_change *c, size_t step, uint32_t have)
-{
-        if (!txn->steps[step].found.there)
-                return;
-        c->head.allocated -= have;
-        txn->steps[step].action = BM_ACT_DELETE;
-}
-
 /* Locked. The bytes [from, to) of one chunk become zeros; c->chunk is used by one of them. */
 static int clear_in_chunk(struct bm_txn *txn, struct bm_change *c, uint64_t chunk, uint32_t from,
                           uint32_t to, uint8_t key[BM_CHUNK_KEY])
 {
         const uint8_t *bytes = NULL;
+        uint32_t have;
         size_t step;
         int r = bm_change_add_chunk(txn, c, chunk, key, &step);
         if (r != 0)
                 return r;
-        uint32_t have = bm_change_chunk(txn, c, step, chunk, &bytes);
-        if (have <= from)
-                return 0;
+        r = bm_change_chunk(txn, c, step, chunk, &bytes, &have);
+        if (r != 0 || have <= from)
+                return r;
         if (have <= to && from == 0) {
-                delete_chunk(txn, c, step, have);
+                bm_change_delete_chunk(txn, c, step, have);
         } else if (have <= to) { /* what a chunk lacks is zeros */
                 bm_change_put_chunk(txn, c, step, bytes, from, have);
         } else {
@@ -52,19 +44,24 @@ static int clear_in_chunk(struct bm_txn *txn, struct bm_change *c, uint64_t chun
         return 0;
 }
 
+/* Locked. A whole one: what it had in its patches is not looked at. */
+static int punch_chunk(struct bm_txn *txn, struct bm_change *c, uint64_t chunk,
+                       uint8_t key[BM_CHUNK_KEY])
+{
+        size_t step;
+        int r = bm_change_add_chunk(txn, c, chunk, key, &step);
+        if (r == 0)
+                bm_change_delete_chunk(txn, c, step, bm_change_chunk_len(txn, c, step, chunk));
+        return r;
+}
+
 /* Locked. The whole chunks [from, to). */
 static int punch_chunks(struct bm_txn *txn, struct bm_change *c, uint64_t from, uint64_t to)
 {
         int r = 0;
         if (to - from <= BM_CHANGE_DELETES_MAX) {
-                for (uint64_t i = from; i < to && r == 0; i++) {
-                        const uint8_t *bytes;
-                        size_t step;
-                        r = bm_change_add_chunk(txn, c, i, c->delete_keys[i - from], &step);
-                        if (r == 0)
-                                delete_chunk(txn, c, step,
-                                             bm_change_chunk(txn, c, step, i, &bytes));
-                }
+                for (uint64_t i = from; i < to && r == 0; i++)
+                        r = punch_chunk(txn, c, i, c->delete_keys[i - from]);
                 return r;
         }
         r = bm_change_cut(txn, c, from, to);
@@ -151,7 +148,7 @@ int bm_punch(const struct bm_ref *ref, uint64_t offset, uint64_t len, bm_meta_fn
                 offset += c->len;
                 len -= c->len;
         } while (r == 0 && len > 0 && c->taken == c->len);
-        free(c);
+        bm_change_free(c);
         return r;
 }
 
@@ -171,7 +168,9 @@ static int allocate_chunk(struct bm_txn *txn, struct bm_change *c, const uint8_t
         if (r != 0)
                 return r;
         if (!first)
-                old_len = bm_change_chunk(txn, c, step, chunk, &old);
+                r = bm_change_chunk(txn, c, step, chunk, &old, &old_len);
+        if (r != 0)
+                return r;
         c->taken = to - from;
         if (!first && !c->zero && old_len >= to)
                 return 0;
@@ -268,6 +267,6 @@ int bm_allocate(const struct bm_ref *ref, uint64_t offset, uint64_t len, unsigne
                 if (r == 0)
                         *done += c->taken;
         } while (r == 0 && *done < len && c->taken > 0);
-        free(c);
+        bm_change_free(c);
         return r;
 }

@@ -21,12 +21,13 @@ static int truncate_inline(struct bm_txn *txn, struct bm_change *c)
 static int shrink_to_inline(struct bm_txn *txn, struct bm_change *c)
 {
         const uint8_t *bytes = NULL;
-        uint32_t size = (uint32_t)c->size;
+        uint32_t size = (uint32_t)c->size, have;
         size_t step;
         int r = bm_change_add_chunk(txn, c, 0, c->chunk_key, &step);
+        if (r == 0)
+                r = bm_change_chunk(txn, c, step, 0, &bytes, &have);
         if (r != 0)
                 return r;
-        uint32_t have = bm_change_chunk(txn, c, step, 0, &bytes);
         have = have < size ? have : size;
         if (have)
                 memcpy(c->chunk, bytes, have);
@@ -43,11 +44,13 @@ static int shrink_large(struct bm_txn *txn, struct bm_change *c)
         int r = 0;
         if (rest > 0) {
                 const uint8_t *bytes;
+                uint32_t have;
                 size_t step;
                 r = bm_change_add_chunk(txn, c, last, c->chunk_key, &step);
+                if (r == 0)
+                        r = bm_change_chunk(txn, c, step, last, &bytes, &have);
                 if (r != 0)
                         return r;
-                uint32_t have = bm_change_chunk(txn, c, step, last, &bytes);
                 if (have > rest) /* else what is beyond would come back with growth */
                         bm_change_put_chunk(txn, c, step, bytes, rest, have);
         }
@@ -98,6 +101,6 @@ int bm_truncate(const struct bm_ref *ref, uint64_t size, bm_meta_fn fn, void *ct
         /* an orphan that is inline again has nothing for the sweeper to spare */
         if (r == 0 && ref->map->id == BM_MAP_ORPHANS && c->inline_again)
                 bm_large_release(ref->map->store, c->head.data_id);
-        free(c);
+        bm_change_free(c);
         return r;
 }

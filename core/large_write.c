@@ -5,25 +5,15 @@
 #include <string.h>
 
 #include "base/intmath.h"
-#include "large_change.h"
+#include "large_patch.h"
 #include "store.h"
 #include "view.h"
 
-/* Locked. Part of a chunk becomes what the caller writes. */
-static int write_chunk(struct bm_txn *txn, struct bm_change *c, const uint8_t *first,
-                       uint32_t first_len)
+/* Locked. The chunk of STEP is written as a whole, with what the caller writes in it. */
+static int write_whole(struct bm_txn *txn, struct bm_change *c, size_t step, const uint8_t *old,
+                       uint32_t old_len, uint32_t lived)
 {
-        uint64_t chunk = c->offset >> BM_CHUNK_LOG2;
-        uint32_t within = (uint32_t)(c->offset & (BM_CHUNK - 1));
-        uint32_t take = (uint32_t)bm_min_u64(c->len, BM_CHUNK - within);
-        const uint8_t *old = first;
-        uint32_t old_len = first_len;
-        size_t step;
-        int r = bm_change_add_chunk(txn, c, chunk, c->chunk_key, &step);
-        if (r != 0)
-                return r;
-        if (!first)
-                old_len = bm_change_chunk(txn, c, step, chunk, &old);
+        uint32_t within = (uint32_t)(c->offset & (BM_CHUNK - 1)), take = (uint32_t)c->taken;
         uint32_t len = within + take > old_len ? within + take : old_len;
         const uint8_t *value = c->buf;
         if (within > 0 || take < old_len) {
@@ -37,10 +27,54 @@ static int write_chunk(struct bm_txn *txn, struct bm_change *c, const uint8_t *f
                                old_len - within - take);
                 value = c->chunk;
         }
-        bm_change_put_chunk(txn, c, step, value, len, first ? 0 : old_len);
-        c->taken = take;
-        c->head.size = bm_max_u64(c->head.size, c->offset + take);
+        bm_change_put_chunk(txn, c, step, value, len, lived);
         return 0;
+}
+
+/* Locked. */
+static int patch_or_whole(struct bm_txn *txn, struct bm_change *c, uint64_t chunk)
+{
+        uint32_t within = (uint32_t)(c->offset & (BM_CHUNK - 1)), old_len;
+        const bool may_patch = bm_patch_may_write(within, (uint32_t)c->taken);
+        const uint8_t *old = NULL;
+        size_t step;
+        bm_chunk_key(c->head.data_id, chunk, c->chunk_key);
+        int r = bm_txn_more_trusted(txn, txn->store->chunks, c->chunk_key, BM_CHUNK_KEY,
+                                    may_patch ? BM_TRUST_KEY : BM_TRUST_NOTHING, &step);
+        if (may_patch && r == BM_E_AGAIN)
+                return bm_patch_ahead(txn, c, chunk, within, (uint32_t)c->taken);
+        if (may_patch && r == 0) {
+                r = bm_patch_write(txn, c, step, chunk, within, (uint32_t)c->taken);
+                if (r != BM_E_NOT_FOUND)
+                        return r;
+                r = bm_change_take_chunk(txn, c, chunk, step);
+        } else if (r == 0) {
+                r = bm_patches_add(txn, c, step, chunk);
+        }
+        if (r == 0)
+                r = bm_change_chunk(txn, c, step, chunk, &old, &old_len);
+        return r == 0 ? write_whole(txn, c, step, old, old_len, old_len) : r;
+}
+
+/* Locked. Part of a chunk becomes what the caller writes. FIRST: what the value has inline, which
+ * becomes chunk 0. */
+static int write_chunk(struct bm_txn *txn, struct bm_change *c, const uint8_t *first,
+                       uint32_t first_len)
+{
+        uint64_t chunk = c->offset >> BM_CHUNK_LOG2;
+        size_t step;
+        int r;
+        c->taken = bm_min_u64(c->len, BM_CHUNK - (c->offset & (BM_CHUNK - 1)));
+        if (first) {
+                r = bm_change_add_chunk(txn, c, chunk, c->chunk_key, &step);
+                if (r == 0)
+                        r = write_whole(txn, c, step, first, first_len, 0);
+        } else {
+                r = patch_or_whole(txn, c, chunk);
+        }
+        if (r == 0)
+                c->head.size = bm_max_u64(c->head.size, c->offset + c->taken);
+        return r;
 }
 
 static int write_inline(struct bm_txn *txn, struct bm_change *c)
@@ -98,7 +132,7 @@ int bm_write_at(const struct bm_ref *ref, uint64_t offset, const void *buf, size
                 if (r == 0)
                         *done += c->taken;
         }
-        free(c);
+        bm_change_free(c);
         return r;
 }
 
@@ -120,6 +154,6 @@ int bm_set_meta(const struct bm_ref *ref, bm_meta_fn fn, void *ctx)
         if (!c)
                 return -ENOMEM;
         int r = bm_change_run(c, fill_meta, false);
-        free(c);
+        bm_change_free(c);
         return r;
 }

@@ -34,6 +34,14 @@ void bm_read_lock(struct bm_read_lock *lock, const struct bm_target *target)
         lock_all(lock);
 }
 
+void bm_read_lock_all(struct bm_read_lock *lock, const struct bm_target *targets, size_t n)
+{
+        *lock = (struct bm_read_lock){.store = targets[0].map->store};
+        for (size_t i = 0; i < n; i++)
+                add_stripe(lock, targets[i].stripe);
+        lock_all(lock);
+}
+
 void bm_read_unlock(struct bm_read_lock *lock)
 {
         while (lock->n > 0)
@@ -77,7 +85,7 @@ static int follow(const struct bm_target *record, struct bm_found *found)
 }
 
 int bm_lookup(const struct bm_ref *ref, const struct bm_target *target,
-              const struct bm_target *also, struct bm_lookup *lookup)
+              const struct bm_target *also, size_t n_also, struct bm_lookup *lookup)
 {
         struct bm_store *store = target->map->store;
         struct bm_found *found = &lookup->found;
@@ -86,8 +94,8 @@ int bm_lookup(const struct bm_ref *ref, const struct bm_target *target,
         for (;;) {
                 lookup->lock = (struct bm_read_lock){.store = store};
                 add_stripe(&lookup->lock, target->stripe);
-                if (also)
-                        add_stripe(&lookup->lock, also->stripe);
+                for (size_t i = 0; i < n_also; i++)
+                        add_stripe(&lookup->lock, also[i].stripe);
                 if (record.by_record)
                         add_stripe(&lookup->lock, record.stripe);
                 lock_all(&lookup->lock);

@@ -10,8 +10,8 @@
 #include "bucket.h"
 #include "bucketmap.h"
 
-/* A name, the record that it leads to, and a chunk. */
-enum { BM_READ_KEYS = 3 };
+/* A name, the record that it leads to, a chunk and its patches. */
+enum { BM_READ_KEYS = 3 + BM_CHUNK_PIECES };
 
 struct bm_read_lock {
         struct bm_store *store;
@@ -19,6 +19,8 @@ struct bm_read_lock {
         unsigned n;
 };
 void bm_read_lock(struct bm_read_lock *lock, const struct bm_target *target);
+/* At most BM_READ_KEYS. */
+void bm_read_lock_all(struct bm_read_lock *lock, const struct bm_target *targets, size_t n);
 void bm_read_unlock(struct bm_read_lock *lock);
 
 /* A record that was looked up; FOUND is good as long as LOCK is held. */
@@ -29,11 +31,11 @@ struct bm_lookup {
 
 /*
  * Finds the record that REF's key, which TARGET is made of, names, and locks
- * the stripe of ALSO (may be NULL) with it. After 0 the locks are held, until
+ * the stripes of the N_ALSO others in ALSO with it. After 0 the locks are held, until
  * bm_read_unlock; else none is. BM_E_NOT_FOUND, BM_E_STALE; -EIO: what may be
  * the record is damaged, or the name leads nowhere.
  */
 int bm_lookup(const struct bm_ref *ref, const struct bm_target *target,
-              const struct bm_target *also, struct bm_lookup *lookup);
+              const struct bm_target *also, size_t n_also, struct bm_lookup *lookup);
 
 #endif

@@ -6,9 +6,9 @@
  * segments are read does not matter, and what compaction left in several
  * places is the same everywhere.
  *
- * Five walks: what is whole and which maps there are; all that puts
- * something; tombstones; counts in the records; counts behind them. Then maps that no entry names
- * are dropped.
+ * Six walks: what is whole and which maps there are; all that puts
+ * something; tombstones; counts in the records; counts behind them; patches. Then maps that no
+ * entry names are dropped.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -18,6 +18,7 @@
 #include "base/intmath.h"
 #include "base/le.h"
 #include "error.h"
+#include "patch.h"
 #include "recover.h"
 #include "store.h"
 #include "txn.h"
@@ -219,6 +220,19 @@ static int take_count(struct rebuild *rb, const struct bm_record *r,
         if (result != 0 || !known || !found.there || version_of(&found) > version)
                 return result;
         return bm_replay_apply(rb->store, &t, &found, r, where);
+}
+
+/* 6: patches that count show in their chunks. */
+static int take_patch(struct rebuild *rb, const struct bm_record *r,
+                      const struct bm_location *where, uint64_t version)
+{
+        struct bm_target t;
+        struct bm_found found;
+        bool known;
+        if (r->type != BM_REC_PATCH)
+                return 0;
+        int result = locate(rb, r, &t, &found, &known);
+        return result == 0 && known && found.there ? bm_patch_mark(rb->store, r) : result;
 }
 
 /* Entries that count say whose child a map is. */
@@ -423,6 +437,8 @@ int bm_rebuild(struct bm_store *store, struct bm_replay *replay)
                 r = walk(&rb, take_large_count);
         if (r == 0)
                 r = walk(&rb, take_count);
+        if (r == 0)
+                r = walk(&rb, take_patch);
         if (r == 0)
                 r = adopt_maps(store);
         free(rb.list);

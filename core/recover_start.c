@@ -26,6 +26,7 @@ int bm_start_maps(struct bm_store *store)
                 {BM_MAP_TOP, 0, &store->top},         {BM_MAP_ROOT, buckets, &store->root},
                 {BM_MAP_CHUNKS, 4, &store->chunks},   {BM_MAP_DROPS, 0, &store->drops},
                 {BM_MAP_ORPHANS, 0, &store->orphans}, {BM_MAP_INODES, 4, &store->inodes},
+                {BM_MAP_PATCHES, 4, &store->patches},
         };
         for (size_t i = 0; i < bm_array_size(fixed); i++) {
                 uint64_t parent = fixed[i].id == BM_MAP_ROOT ? BM_MAP_TOP : 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What does not fit together any more, now that something is lost: large
- * values without some of their chunks, chunks without their value, names that
+ * values without some of their chunks or patches, chunks without their value, names that
  * lead nowhere, records and maps without a name.
  */
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include "base/le.h"
 #include "hash.h"
 #include "large.h"
+#include "patch.h"
 #include "repair_private.h"
 #include "store.h"
 
@@ -53,6 +54,30 @@ static bool is_lost_chunk(const struct bm_repair *rp, uint64_t data_id, uint64_t
         return false;
 }
 
+static void lose(struct bm_misfit *m, const struct bm_head *head, uint64_t from, uint64_t len)
+{
+        if (m->lost == 0)
+                m->lost_from = from;
+        m->lost += len;
+        m->lost_to = bm_min_u64(head->size, from + len);
+}
+
+/* What of a chunk that is there was in patches that are not. */
+static int lose_pieces(struct bm_repair *rp, struct bm_misfit *m, const struct bm_head *head,
+                       uint64_t chunk, const struct bm_found *found)
+{
+        uint32_t lost = 0;
+        int r = found->slot.count ? bm_repair_lost_pieces(rp, found, head->data_id, chunk, &lost)
+                                  : 0;
+        for (unsigned i = 0; i < BM_CHUNK_PIECES && r == 0; i++) {
+                const uint64_t from = (chunk << BM_CHUNK_LOG2) + ((uint64_t)i << BM_PATCH_LOG2);
+                if (lost & bm_piece_bit(i) && from < head->size &&
+                    bm_head_has(head, chunk, (uint32_t)found->record.count))
+                        lose(m, head, from, BM_PATCH);
+        }
+        return r;
+}
+
 /*
  * The lost bytes of a large value. A chunk whose slot was there is known to be
  * lost; where the index was made anew, or the log has a hole, what the head
@@ -77,20 +102,22 @@ static int look_at_head(struct bm_repair *rp, struct bm_map *map, const struct b
                         return result;
                 if (found.there) {
                         there += found.record.value_len;
+                        result = lose_pieces(rp, &m, &head, i, &found);
+                        if (result < 0)
+                                return result;
                         continue;
                 }
                 /* what was allocated beyond the end is zeros */
                 if (sv->n == 0 || i << BM_CHUNK_LOG2 >= head.size ||
                     !is_lost_chunk(rp, head.data_id, i))
                         continue;
-                if (m.lost++ == 0)
-                        m.lost_from = i << BM_CHUNK_LOG2;
-                m.lost_to = bm_min_u64(head.size, (i + 1) << BM_CHUNK_LOG2);
+                lose(&m, &head, i << BM_CHUNK_LOG2, BM_CHUNK);
         }
         const bool may = (sv->rebuilt || sv->skipped) && there < head.allocated;
         if (m.lost == 0 && !may)
                 return 0;
-        m.lost = m.lost ? m.lost << BM_CHUNK_LOG2 : head.allocated - there;
+        if (m.lost == 0)
+                m.lost = head.allocated - there;
         m.data_id = head.data_id;
         return bm_repair_add(rp, &m);
 }
@@ -168,6 +195,13 @@ static int second_pass(struct bm_repair *rp, struct bm_map *map, const struct bm
                 struct bm_misfit m = misfit_of(n ? BM_MISCOUNTED : BM_NAMELESS, map, r);
                 m.links = n ? (uint32_t)n : 1;
                 return n == r->links && n > 0 ? 0 : bm_repair_add(rp, &m);
+        }
+        if (r->type == BM_REC_PATCH)
+                return bm_repair_look_at_patch(rp, r);
+        if (r->type == BM_REC_CHUNK) {
+                result = bm_repair_look_at_chunk(rp, r);
+                if (result != 0)
+                        return result;
         }
         if (map->id != BM_MAP_CHUNKS || r->type != BM_REC_CHUNK ||
             bm_chunk_key_decode(r->key, r->key_len, &data_id, &chunk) != 0 ||

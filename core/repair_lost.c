@@ -84,7 +84,8 @@ int bm_repair_losses(struct bm_repair *rp)
                         bm_repair_say(rp, loss->map_id, loss->key, loss->key_len,
                                       "a change of it is lost: it may be an older value");
                 if (r != 0 || loss->back || loss->map_id == BM_MAP_CHUNKS ||
-                    loss->map_id == BM_MAP_DROPS || loss->map_id == BM_MAP_INODES)
+                    loss->map_id == BM_MAP_PATCHES || loss->map_id == BM_MAP_DROPS ||
+                    loss->map_id == BM_MAP_INODES)
                         continue;
                 bm_repair_say(rp, loss->map_id, loss->key, loss->key_len,
                               loss->key_len ? "lost" : "a key is lost, and its name");

@@ -250,6 +250,9 @@ static int place_one(struct bm_repair *rp, struct bm_misfit *m, bool dry)
                 return place_dangling(rp, m, dry);
         case BM_MISCOUNTED:
                 return place_miscounted(rp, m, dry);
+        case BM_UNPATCHED:
+        case BM_STRAY_PATCH:
+                return bm_repair_place_patch(rp, m, dry);
         }
         return 0;
 }

@@ -9,6 +9,7 @@
 #include "base/intmath.h"
 #include "base/le.h"
 #include "error.h"
+#include "patch.h"
 #include "recover.h"
 #include "store.h"
 #include "txn.h"
@@ -105,7 +106,7 @@ void bm_replay_note_ids(struct bm_replay *rp, const struct bm_record *r)
 {
         struct bm_map_entry entry;
         struct bm_head head;
-        if (r->map_id == BM_MAP_CHUNKS || r->map_id == BM_MAP_DROPS)
+        if (r->map_id == BM_MAP_CHUNKS || r->map_id == BM_MAP_DROPS || r->map_id == BM_MAP_PATCHES)
                 raise_id(&rp->next_data, r->record_id);
         else
                 raise_id(&rp->next_record, r->record_id);
@@ -172,6 +173,21 @@ static int unreadable(struct bm_store *store)
         return 0;
 }
 
+/* The part of the index with a patch's chunk may include more than that with the patch, or less. */
+static int replay_mark(struct bm_store *store, const struct bm_record *r, uint64_t position)
+{
+        uint8_t key[BM_CHUNK_KEY];
+        struct bm_target chunk;
+        uint32_t bit;
+        bool there = false;
+        if (r->key_len != BM_CHUNK_KEY)
+                return BM_E_DAMAGED;
+        int result = bm_patch_chunk(store, r->key, &chunk, key, &bit);
+        if (result == 0)
+                result = includes(&chunk, position, &there);
+        return result == 0 && !there ? bm_patch_mark(store, r) : result;
+}
+
 static int replay_record(struct reader *rd, const struct bm_record *r,
                          const struct bm_location *where)
 {
@@ -203,6 +219,8 @@ static int replay_record(struct reader *rd, const struct bm_record *r,
         if (result == 0)
                 result = bm_replay_apply(store, &target, &found, r, where);
 out:
+        if (result == 0 && map->id == BM_MAP_PATCHES)
+                result = replay_mark(store, r, position);
         bm_maps_put(&store->maps, map);
         return result == -EIO ? unreadable(store) : result == -EINVAL ? BM_E_DAMAGED : result;
 }

@@ -100,7 +100,7 @@ static bool leads_somewhere(struct bm_map *map, const struct bm_known_slot *know
                 return bm_map_entry_decode(&entry, r.value, r.value_len) == 0;
         if (r.type == BM_REC_HEAD)
                 return bm_head_decode(&head, r.value, r.value_len) == 0;
-        if (map->id == BM_MAP_CHUNKS)
+        if (map->id == BM_MAP_CHUNKS || map->id == BM_MAP_PATCHES)
                 return bm_chunk_key_decode(r.key, r.key_len, &data_id, &chunk) == 0;
         return true;
 }

@@ -85,7 +85,7 @@ struct bm_store {
         void (*log_fn)(void *ctx, enum bm_log_level level, const char *message);
         void *log_ctx;
         int lock_fd, reserve_fd;
-        struct bm_map *root, *top, *inodes, *chunks, *drops, *orphans;
+        struct bm_map *root, *top, *inodes, *chunks, *drops, *orphans, *patches;
         bool clean_open;
         struct bm_salvage *salvage; /* not NULL: opened for a repair */
         bool tolerant;              /* read-only: what is missing is left out, and said */

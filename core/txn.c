@@ -156,7 +156,8 @@ static int more(struct bm_txn *txn, const struct bm_target *target, size_t *step
         if (r < 0)
                 return r;
         if (memcmp(before, txn->stripes, sizeof(before)) != 0) {
-                memcpy(txn->wanted, txn->stripes, sizeof(before));
+                for (unsigned i = 0; i < bm_array_size(txn->wanted); i++)
+                        txn->wanted[i] |= txn->stripes[i];
                 memcpy(txn->stripes, before, sizeof(before));
                 txn->only_stripe = only_before;
                 return BM_E_AGAIN;
@@ -166,12 +167,19 @@ static int more(struct bm_txn *txn, const struct bm_target *target, size_t *step
         return r != 0 ? r : bm_target_find(&s->target, &s->found);
 }
 
-int bm_txn_more(struct bm_txn *txn, struct bm_map *map, const void *key, size_t key_len,
-                size_t *step)
+int bm_txn_more_trusted(struct bm_txn *txn, struct bm_map *map, const void *key, size_t key_len,
+                        enum bm_trust trust, size_t *step)
 {
         struct bm_target target;
         int r = bm_target_init(&target, map, key, key_len);
+        target.trust = trust;
         return r < 0 ? r : more(txn, &target, step);
+}
+
+int bm_txn_more(struct bm_txn *txn, struct bm_map *map, const void *key, size_t key_len,
+                size_t *step)
+{
+        return bm_txn_more_trusted(txn, map, key, key_len, BM_TRUST_NOTHING, step);
 }
 
 int bm_txn_more_id(struct bm_txn *txn, struct bm_map *map, uint64_t record_id, size_t *step)
@@ -204,6 +212,7 @@ static int seen_intact(const struct bm_txn *txn)
 static int attempt(struct bm_txn *txn, bm_fill_fn fill, void *ctx)
 {
         txn->n_steps = txn->n_base;
+        memcpy(txn->wanted, txn->stripes, sizeof(txn->wanted));
         lock_stripes(txn);
         int r = find_all(txn);
         if (r == 0)

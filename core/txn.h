@@ -69,10 +69,14 @@ int bm_txn_add(struct bm_txn *txn, struct bm_map *map, const void *key, size_t k
 /*
  * The same from within FILL, when what is found leads to further keys. The
  * first time it gives BM_E_AGAIN, to be passed on: the runner then locks that
- * key's stripe too and calls FILL afresh.
+ * key's stripe too and calls FILL afresh. Before that others may be asked for,
+ * which gives the same, and are locked with it.
  */
 int bm_txn_more(struct bm_txn *txn, struct bm_map *map, const void *key, size_t key_len,
                 size_t *step);
+/* The same, of a record that is believed so much. */
+int bm_txn_more_trusted(struct bm_txn *txn, struct bm_map *map, const void *key, size_t key_len,
+                        enum bm_trust trust, size_t *step);
 /* The same for the record of that id in a hidden map that goes by ids. Unlike the others it may be
  * there already: then that step is given. */
 int bm_txn_more_id(struct bm_txn *txn, struct bm_map *map, uint64_t record_id, size_t *step);

@@ -7,6 +7,7 @@
 #include "base/compiler.h"
 #include "base/le.h"
 #include "pace.h"
+#include "patch.h"
 #include "store.h"
 #include "txn.h"
 
@@ -172,6 +173,9 @@ static int apply_step(struct bm_txn *txn, struct bm_step *s, const struct bm_loc
 {
         uint64_t position = bm_pos(w->segment->header.number, w->offset);
         int r = bm_apply(txn->store, &s->target, &s->found, &s->next, w);
+        /* one in place of another changes nothing there */
+        if (s->target.map->id == BM_MAP_PATCHES && (s->inserted || s->action == BM_ACT_DELETE))
+                r = r < 0 ? r : bm_patch_mark(txn->store, &s->next);
         if (s->action == BM_ACT_DELETE && s->target.map->id != BM_MAP_ORPHANS)
                 bm_segment_count_tombstone(w->segment, w->length, position);
         if (s->action == BM_ACT_DELETE && s->next.count >= BM_MAP_FIRST)

@@ -38,6 +38,10 @@ static const char *whose(const struct bm_target *t, char out[WHOSE])
             bm_chunk_key_decode(t->key, t->key_len, &data_id, &chunk) == 0)
                 snprintf(out, WHOSE, "chunk %" PRIu64 " of the value %" PRIu64 ": ", chunk,
                          data_id);
+        else if (t->map->id == BM_MAP_PATCHES &&
+                 bm_chunk_key_decode(t->key, t->key_len, &data_id, &chunk) == 0)
+                snprintf(out, WHOSE, "piece %" PRIu64 " of the value %" PRIu64 ": ", chunk,
+                         data_id);
         else if (t->map->id == BM_MAP_ROOT)
                 snprintf(out, WHOSE, "key %s: ", bm_key_text(t->key, t->key_len, text));
         else if (t->map->id == BM_MAP_INODES)

@@ -18,7 +18,7 @@ static int read_ref(const struct bm_ref *ref, struct bm_view *view)
         *view = BM_VIEW_INIT;
         int r = bm_target_init(&target, ref->map, ref->key, ref->key_len);
         if (r == 0)
-                r = bm_lookup(ref, &target, NULL, &found);
+                r = bm_lookup(ref, &target, NULL, 0, &found);
         if (r != 0)
                 return r;
         r = bm_view_init(view, &found.found);

@@ -13,12 +13,14 @@ from collections import namedtuple
 
 SUPERBLOCK, HEADER, ROOT = 4096, 512, 4096
 KINDS = {1: "log", 2: "cold", 3: "index"}
-TYPES = {1: "PUT", 2: "DEL", 3: "COUNT", 4: "MAP", 5: "HEAD", 6: "CHUNK", 7: "DELTA", 8: "NAME",
+TYPES = {1: "PUT", 2: "DEL", 3: "COUNT", 4: "MAP", 5: "HEAD", 6: "CHUNK", 7: "PATCH", 8: "NAME",
          9: "INODE", 10: "SYNC", 11: "SEAL", 12: "PAD", 13: "EXT"}
-SLOT_KINDS = {1: "PUT", 2: "HEAD", 3: "MAP", 4: "NAME", 5: "CHUNK"}
+SLOT_KINDS = {1: "PUT", 2: "HEAD", 3: "MAP", 4: "NAME", 5: "CHUNK", 6: "PATCH"}
 META, VERSION, TIME, DISC, LINKS = 1, 2, 4, 8, 32  # and 16, MOVED, which no reader needs
-TOP, MAP_ROOT, INODES, CHUNKS, ORPHANS = 1, 2, 3, 4, 6
-POS_BITS, CHUNK, RECORD_MAX = 27, 32768, 245760
+TOP, MAP_ROOT, INODES, CHUNKS, ORPHANS, PATCHES = 1, 2, 3, 4, 6, 7
+POS_BITS, CHUNK, PIECE, RECORD_MAX = 27, 32768, 4096, 245760
+PIECES = CHUNK // PIECE
+INCOMPAT = 1  # PATCH records
 COUNT_OVERFLOW = (1 << 20) - 1
 ALL = (1 << 64) - 1
 
@@ -129,6 +131,7 @@ def record_at(segment, at):
             need(0 < links < 1 << 32, "links")
         need((links > 0) == (map_id == INODES and TYPES[kind] in ("PUT", "HEAD")), "links")
         need(map_id != INODES or TYPES[kind] not in ("MAP", "CHUNK", "NAME"), "type in map 3")
+        need((TYPES[kind] == "PATCH") == (map_id == PATCHES) or TYPES[kind] == "DEL", "map 7")
         need(TYPES[kind] != "NAME" or map_id == MAP_ROOT or map_id >= 16, "a name's map")
         if flags & META:
             n, p = varint(data, p, end)
@@ -226,7 +229,7 @@ class Store:
                 need(len(copy) == SUPERBLOCK, path + ": too short")
                 page(copy, b"SUPER", path)
                 fields = struct.unpack_from("<HHHH16s16sQQQBBBBBxH192sq", copy, 8)
-                need(fields[0] == 1 and fields[6] == 0, path + ": a newer format")
+                need(fields[0] == 1 and fields[6] == INCOMPAT, path + ": another format")
                 need(fields[11] == 3 and fields[3] >= 1, path + ": fields")
                 return dict(zip(("major", "minor", "drive", "drives", "store", "uuid", "incompat",
                                  "ro_compat", "compat", "hash", "checksum", "unit_log2",
@@ -397,8 +400,10 @@ class Store:
             for r in frame:
                 if r.map == ORPHANS:
                     continue
+                if r.map == PATCHES:
+                    mark_piece(keys, r)
                 if r.type in SLOT_KINDS.values():
-                    keys[r.map, r.key] = r, r.count
+                    keys[r.map, r.key] = r, 0 if r.type == "CHUNK" else r.count
                     ids[r.id, r.map] = r.map, r.key
                 elif r.type == "DEL":
                     keys.pop((r.map, r.key), None)
@@ -440,11 +445,30 @@ class Store:
                 if r.type in ("PUT", "MAP", "HEAD", "COUNT"):
                     if r.version >= counts.get((r.id, r.map), (0, 0))[0]:
                         counts[r.id, r.map] = r.version, r.count
-        return {key: (r, counts.get((r.id, r.map), (0, r.count))[1])
+        keys = {key: (r, 0 if r.type == "CHUNK" else counts.get((r.id, r.map), (0, r.count))[1])
                 for key, r in newest.items() if r.type != "DEL"}
+        for (map_id, _), (record, _) in list(keys.items()):
+            if map_id == PATCHES:
+                mark_piece(keys, record)
+        return keys
 
 
 # Values
+
+
+def chunk_of(patch_key):
+    """(key of the chunk, number of the piece in it)"""
+    data_id, piece = struct.unpack("<QQ", patch_key)
+    return struct.pack("<QQ", data_id, piece // PIECES), piece % PIECES
+
+
+def mark_piece(keys, record):
+    """A chunk's count in KEYS: bits of the pieces that have a patch."""
+    key, piece = chunk_of(record.key)
+    if (CHUNKS, key) in keys:
+        chunk, bits = keys[CHUNKS, key]
+        bits = bits & ~(1 << piece) if record.type == "DEL" else bits | 1 << piece
+        keys[CHUNKS, key] = chunk, bits
 
 
 class Head:

@@ -25,7 +25,7 @@ static bool is_visible(const struct bm_record *records, size_t n)
         for (size_t i = 0; i < n; i++) {
                 uint64_t map = records[i].map_id;
                 visible |= records[i].type != BM_REC_SYNC && map != BM_MAP_CHUNKS &&
-                           map != BM_MAP_DROPS && map != BM_MAP_ORPHANS;
+                           map != BM_MAP_PATCHES && map != BM_MAP_DROPS && map != BM_MAP_ORPHANS;
         }
         return visible;
 }

@@ -294,6 +294,11 @@ static void shapes_of_types(void **state)
                 {BM_REC_CHUNK, BM_CHUNK_KEY, BM_CHUNK, true},
                 {BM_REC_CHUNK, BM_CHUNK_KEY, BM_CHUNK + 1, false},
                 {BM_REC_CHUNK, BM_CHUNK_KEY - 1, 1, false},
+                {BM_REC_PATCH, BM_CHUNK_KEY, BM_PATCH, true},
+                {BM_REC_PATCH, BM_CHUNK_KEY, 1, true},
+                {BM_REC_PATCH, BM_CHUNK_KEY, 0, false},
+                {BM_REC_PATCH, BM_CHUNK_KEY, BM_PATCH + 1, false},
+                {BM_REC_PATCH, BM_CHUNK_KEY + 1, 1, false},
                 {BM_REC_NAME, 255, 0, true},
                 {BM_REC_NAME, 0, 0, false},
                 {BM_REC_NAME, 1, 1, false},
@@ -310,7 +315,8 @@ static void shapes_of_types(void **state)
         memset(key, 'k', sizeof(key));
         for (size_t i = 0; i < bm_array_size(cases); i++) {
                 struct bm_record r = {.type = cases[i].type,
-                                      .map_id = BM_MAP_ROOT,
+                                      .map_id = cases[i].type == BM_REC_PATCH ? BM_MAP_PATCHES
+                                                                              : BM_MAP_ROOT,
                                       .key = key,
                                       .key_len = cases[i].key_len,
                                       .value_len = cases[i].value_len};
@@ -347,6 +353,9 @@ static void links_stand_with_ids(void **state)
                 {BM_REC_NAME, 0, BM_MAP_INODES, 0, false},
                 {BM_REC_NAME, 0, BM_MAP_TOP, 0, false},
                 {BM_REC_NAME, 0, BM_MAP_DROPS, 0, false},
+                {BM_REC_PUT, 0, BM_MAP_PATCHES, 0, false},
+                {BM_REC_COUNT, 0, BM_MAP_PATCHES, 0, false},
+                {BM_REC_DEL, 0, BM_MAP_PATCHES, 0, true},
         };
         for (size_t i = 0; i < bm_array_size(cases); i++) {
                 struct bm_record r = {.type = cases[i].type,
