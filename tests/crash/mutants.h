@@ -26,6 +26,8 @@ enum fault {
         FAULT_FRAME_IN_PARTS,
         FAULT_NAMES_UNSYNCED,
         FAULT_NOT_SETTLED,
+        FAULT_PATCHES_STAY,
+        FAULT_PATCH_FORGOTTEN,
 };
 
 struct mutant {

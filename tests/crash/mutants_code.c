@@ -5,7 +5,7 @@
 #include "checkpoint.h"
 #include "format.h"
 #include "frames.h"
-#include "large.h"
+#include "large_patch.h"
 #include "mutants.h"
 #include "recover.h"
 #include "store.h"
@@ -24,6 +24,8 @@ replace(bm_large_hold);
 replace(bm_large_release);
 replace(bm_read_value);
 replace(bm_large_commit);
+replace(bm_patches_delete);
+replace(bm_patch_mark);
 replace(bm_segments_sync_names);
 replace(bm_syncer_sync);
 replace(bm_syncer_init);
@@ -109,6 +111,20 @@ int __wrap_bm_large_commit(struct bm_txn *txn, const struct bm_head *head,
                            uint8_t drop_key[BM_DROP_KEY])
 {
         return living == FAULT_DROP_STAYS ? 0 : __real_bm_large_commit(txn, head, drop_key);
+}
+
+void __wrap_bm_patches_delete(struct bm_txn *txn, struct bm_change *c, size_t step)
+{
+        if (living != FAULT_PATCHES_STAY)
+                __real_bm_patches_delete(txn, c, step);
+}
+
+/* That thread is there as soon as the store is open. */
+int __wrap_bm_patch_mark(struct bm_store *store, const struct bm_record *record)
+{
+        if (living == FAULT_PATCH_FORGOTTEN && !store->preparer_running)
+                return 0;
+        return __real_bm_patch_mark(store, record);
 }
 
 int __wrap_bm_segments_sync_names(struct bm_segment *const *list, size_t n)

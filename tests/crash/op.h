@@ -49,6 +49,7 @@ void op_delete(struct op *op);
 void op_count(struct op *op);
 void op_meta(struct op *op);
 void op_write(struct op *op);
+void op_write_pieces(struct op *op);
 void op_truncate(struct op *op);
 void op_punch(struct op *op);
 void op_allocate(struct op *op);

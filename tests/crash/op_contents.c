@@ -8,6 +8,7 @@
 
 enum {
         CHUNK = 32 << 10, /* a long write is there up to a multiple of this */
+        PIECE = 4 << 10,  /* what is written of a chunk by itself */
         LARGE = 200 << 10,
 };
 
@@ -27,16 +28,9 @@ static void written(struct op *op, const uint8_t *bytes, uint64_t from, uint64_t
         model_changed(op->w->model, m);
 }
 
-void op_write(struct op *op)
+static void write_at(struct op *op, uint64_t offset, size_t len)
 {
-        size_t len = 1 + (op_below(op->w, 3) ? op_below(op->w, 3000) : op_below(op->w, 3 * CHUNK));
         size_t done;
-        op->what = "write";
-        if (!op->there || op->there->names_map)
-                return;
-        uint64_t offset = op_below(op->w, op->there->size + 5000);
-        if (op_below(op->w, 4) == 0)
-                offset = op_below(op->w, LARGE);
         const struct bm_ref ref = {op->map, op->key, op->key_len, op->there->record_id};
         uint8_t *bytes = must_alloc(len);
         op_fill_bytes(op->w, bytes, len);
@@ -54,6 +48,34 @@ void op_write(struct op *op)
                 at = to;
         }
         free(bytes);
+}
+
+void op_write(struct op *op)
+{
+        size_t len = 1 + (op_below(op->w, 3) ? op_below(op->w, 3000) : op_below(op->w, 3 * CHUNK));
+        op->what = "write";
+        if (!op->there || op->there->names_map)
+                return;
+        uint64_t offset = op_below(op->w, op->there->size + 5000);
+        if (op_below(op->w, 4) == 0)
+                offset = op_below(op->w, LARGE);
+        write_at(op, offset, len);
+}
+
+/* Of a large value, a few pieces or parts of them: often the same ones. */
+void op_write_pieces(struct op *op)
+{
+        op->what = "write pieces";
+        if (!op->there || op->there->names_map || op->there->size <= INLINE)
+                return;
+        for (uint64_t n = 1 + op_below(op->w, 4); n > 0 && !op->w->problem[0]; n--) {
+                const uint64_t size = op->there->size;
+                uint64_t offset = op_below(op->w, size);
+                size_t len = op_below(op->w, 2) ? PIECE : 1 + op_below(op->w, 2 * PIECE);
+                if (op_below(op->w, 3))
+                        offset = offset / PIECE * PIECE;
+                write_at(op, offset, len < size - offset ? len : size - offset);
+        }
 }
 
 void op_truncate(struct op *op)

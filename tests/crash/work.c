@@ -47,7 +47,7 @@ static const struct {
         {op_mkmap, {4, 4, 4}},     {op_rmmap, {3, 3, 3}},         {op_rename, {12, 12, 12}},
         {op_batch, {8, 8, 8}},     {op_sync, {10, 10, 10}},       {op_checkpoint, {3, 3, 6}},
         {op_compact, {2, 2, 8}},   {op_wait, {8, 8, 8}},          {op_punch, {5, 5, 5}},
-        {op_link, {10, 10, 10}},   {op_allocate, {4, 4, 4}},
+        {op_link, {10, 10, 10}},   {op_allocate, {4, 4, 4}},      {op_write_pieces, {14, 14, 14}},
 };
 
 void work_begin(struct work *w)

@@ -24,6 +24,7 @@ enum {
         MODEL_SIZE_MAX = 160 << 10,
         MODEL_INLINE = 16 << 10,
         MODEL_CHUNK = 32 << 10,
+        MODEL_PIECE = 4 << 10,
 };
 
 struct model_map;
@@ -158,6 +159,7 @@ unsigned pick_number(struct test_random *random);
 size_t pick_size(struct test_random *random, size_t limit);
 /* A value of up to LIMIT bytes; most are short. Static: good until the next. */
 struct random_bytes *pick_value(struct test_random *random, size_t limit);
+struct random_bytes *pick_bytes(struct test_random *random, size_t len);
 
 /* A ref to NUMBER in MAP, by any id, by the right one or (rarely) by a wrong
  * one; then *WRONG is set. */

@@ -52,6 +52,15 @@ struct random_bytes *pick_value(struct test_random *random, size_t limit)
         return &value;
 }
 
+struct random_bytes *pick_bytes(struct test_random *random, size_t len)
+{
+        static struct random_bytes value;
+
+        value.len = len;
+        test_random_fill(random, value.bytes, value.len);
+        return &value;
+}
+
 void pick_ref(struct run *run, struct test_random *random, struct model_map *map, unsigned number,
               struct named *named)
 {
@@ -420,7 +429,7 @@ void run_operation(struct run *run)
         } operations[] = {
                 {op_insert, 12},    {op_try_write, 6},  {op_update, 9},      {op_delete, 9},
                 {op_reference, 9},  {op_count, 6},      {op_create, 7},      {op_set_meta, 5},
-                {op_write_at, 8},   {op_truncate, 4},   {op_remove, 6},      {op_orphan, 5},
+                {op_write_at, 16},  {op_truncate, 4},   {op_remove, 6},      {op_orphan, 5},
                 {op_rename, 9},     {op_link, 7},       {op_write_batch, 5}, {op_batch_insert, 3},
                 {op_map_create, 1}, {op_map_remove, 2}, {op_read, 10},       {op_listing, 3},
                 {op_maintain, 1},   {op_punch, 4},      {op_allocate, 3},

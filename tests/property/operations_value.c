@@ -20,6 +20,15 @@ void op_set_meta(struct run *run, struct test_random *random)
                 model_set_meta(record, meta.bytes, meta.len);
 }
 
+/* At most two of them. */
+static const struct random_bytes *pick_pieces(struct test_random *random, uint64_t left)
+{
+        size_t most = left < 2 * MODEL_PIECE ? left : 2 * MODEL_PIECE;
+        if (left >= MODEL_PIECE && test_random_below(random, 2))
+                return pick_bytes(random, MODEL_PIECE);
+        return pick_bytes(random, most ? 1 + test_random_below(random, most) : 0);
+}
+
 void op_write_at(struct run *run, struct test_random *random)
 {
         struct model_map *map = pick_map(run, random);
@@ -34,9 +43,13 @@ void op_write_at(struct run *run, struct test_random *random)
 
         pick_ref(run, random, map, number, &named);
         pick_meta(random, &meta);
-        switch (test_random_below(random, 3)) {
+        switch (test_random_below(random, 4)) {
         case 0: /* append */
                 offset = end;
+                break;
+        case 2: /* pieces that a chunk has, or parts of them */
+                offset = end ? test_random_below(random, end) / MODEL_PIECE * MODEL_PIECE : 0;
+                value = pick_pieces(random, end - offset);
                 break;
         case 1: /* within */
                 offset = end ? test_random_below(random, end) : 0;
