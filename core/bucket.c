@@ -165,7 +165,9 @@ static int match(void *ctx, const struct bm_slot *slot)
         struct probe *p = ctx;
         struct bm_store *store = p->target->map->store;
         struct bm_found *f = p->found;
-        if (p->target->trust == BM_TRUST_KEY && claims_key(p, slot))
+        const enum bm_trust trust = p->target->trust;
+        if ((trust == BM_TRUST_KEY || (trust == BM_TRUST_PATCHED && slot->count)) &&
+            claims_key(p, slot))
                 return 1;
         int r = bm_slot_record(store, slot, p->target, &f->segment, &f->record);
         if (r < 0)

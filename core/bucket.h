@@ -26,8 +26,9 @@ struct bm_bucket {
 /* What is believed of a record before its checksum is verified. */
 enum bm_trust {
         BM_TRUST_NOTHING,
-        BM_TRUST_KEY, /* that it is the key's: what it says beyond is for bm_found_verify */
-        BM_TRUST_ALL, /* it goes, whatever it says: so nothing but its key matters */
+        BM_TRUST_KEY,     /* that it is the key's: what it says beyond is for bm_found_verify */
+        BM_TRUST_PATCHED, /* the same of a chunk that has patches, of others nothing */
+        BM_TRUST_ALL,     /* it goes, whatever it says: so nothing but its key matters */
 };
 
 /* A key on its way: where it belongs. */

@@ -63,7 +63,7 @@ static int find_parts(const struct read *rd, struct parts *p)
         p->n = 1;
         bm_chunk_key(rd->data_id, p->chunk, p->keys[0]);
         int r = bm_target_init(&p->targets[0], store->chunks, p->keys[0], BM_CHUNK_KEY);
-        p->targets[0].trust = BM_TRUST_KEY;
+        p->targets[0].trust = BM_TRUST_PATCHED;
         p->wanted = end > within ? bm_piece_bits((unsigned)(within >> BM_PATCH_LOG2),
                                                  (unsigned)((end - 1) >> BM_PATCH_LOG2))
                                  : 0;
@@ -131,11 +131,13 @@ static int read_chunk(struct read *rd, const struct bm_head *head, const struct 
         const uint64_t within = rd->offset & (BM_CHUNK - 1);
         const size_t len = bm_min_u64(clamp_len(rd, head->size), BM_CHUNK - within);
         struct bm_found found;
-        bool verified = false;
         if (rd->end)
                 return 0;
         int r = bm_target_find(&p->targets[0], &found);
-        if (r == 0 && found.there && !bm_head_has(head, p->chunk, 0)) {
+        if (r < 0)
+                return r;
+        bool verified = !found.there || found.slot.count == 0;
+        if (!verified && !bm_head_has(head, p->chunk, 0)) {
                 r = bm_found_verify(&p->targets[0], &found); /* its generation counts */
                 verified = true;
         }

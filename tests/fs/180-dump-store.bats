@@ -10,7 +10,15 @@ find_reader() {
         [ -x "$dump" ] || skip "runs in a checkout"
 }
 
-# Files of every kind of record: inline, large, sparse, cut, in maps of their
+# Writes pieces of 4 KiB anew, each third one up to that.
+patch_file() {
+        local i
+        for ((i = 0; i < $2; i += 3)); do
+                dd if=/dev/urandom of="$1" bs=4096 count=1 seek="$i" conv=notrunc status=none
+        done
+}
+
+# Files of every kind of record: inline, large, sparse, cut, patched, in maps of their
 # own, renamed, replaced, with several names, with counts that a slot holds and
 # that it does not.
 fill() {
@@ -24,6 +32,8 @@ fill() {
         head -c 200001 /dev/urandom >"$MNT/dir/cut"
         truncate -s 70000 "$MNT/dir/cut"
         truncate -s 150000 "$MNT/dir/cut"
+        patch_file "$MNT/large" 48
+        patch_file "$MNT/dir/cut" 17
         truncate -s 5000000 "$MNT/sparse"
         echo end >>"$MNT/sparse"
         : >"$MNT/empty"
