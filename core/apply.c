@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/le.h"
+#include "patch.h"
 #include "store.h"
 #include "txn.h"
 
@@ -81,8 +82,8 @@ static int apply_put(struct bm_store *store, const struct bm_target *t, struct b
         bool was_map = found->there && found->record.type == BM_REC_MAP;
         int64_t old_bytes = found->there ? (int64_t)bm_record_value_size(&found->record) : 0;
         int64_t bytes = (int64_t)bm_record_value_size(record) - old_bytes;
-        /* a chunk's count is its generation, which is read from the record; it has no patch yet */
-        uint64_t count = record->type == BM_REC_CHUNK ? 0 : record->count;
+        /* a chunk's count is its generation, which is read from the record */
+        uint64_t count = record->type == BM_REC_CHUNK ? bm_chunk_needs(record) : record->count;
         int r = 0;
         if (found->there && found->record.record_id != record->record_id) {
                 /* an exchanged record's count was set a moment ago, under its new key */

@@ -14,6 +14,7 @@
 #include "check_private.h"
 #include "hash.h"
 #include "large.h"
+#include "patch.h"
 #include "store.h"
 
 enum {
@@ -101,7 +102,7 @@ static int visit_chunk(struct bm_check_walk *w, const struct bm_check_slot *slot
                 bm_check_report(c, BM_CHECK_STRUCTURE, NULL, "a chunk's key makes no sense");
                 return 0;
         }
-        if (slot->known.slot.count) {
+        if (slot->known.slot.count || bm_chunk_needs(&v.record)) {
                 r = bm_check_patches_of(c, data_id, chunk, BM_CHUNK_PIECES);
                 if (r != 0)
                         return r;

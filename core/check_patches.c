@@ -37,9 +37,11 @@ static int family_init(struct family *f, struct bm_store *store, uint64_t data_i
 static bool agrees(const struct bm_found *chunk, const struct bm_found *patch, unsigned piece)
 {
         const bool said = chunk->there && chunk->slot.count & bm_piece_bit(piece);
+        if (chunk->there && !said && bm_chunk_needs(&chunk->record) & bm_piece_bit(piece))
+                return false;
         if (!said || !patch->there)
                 return said == patch->there;
-        return patch->record.value_len == bm_piece_len(chunk->record.value_len, piece);
+        return patch->record.value_len == bm_piece_len(bm_chunk_len(&chunk->record), piece);
 }
 
 int bm_check_patches_of(struct bm_checker *c, uint64_t data_id, uint64_t chunk, unsigned piece)

@@ -191,7 +191,7 @@ static int fill_sweep_chunk(struct bm_txn *txn, void *ctx)
 {
         struct sweep *sw = ctx;
         const struct bm_found *found = &txn->steps[0].found;
-        if (!found->there || found->record.count >= sw->drop.generation)
+        if (!found->there || bm_chunk_generation(&found->record) >= sw->drop.generation)
                 return 0;
         int r = found->slot.count ? sweep_patches(txn, sw, found->slot.count) : 0;
         if (r != 0)

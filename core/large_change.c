@@ -133,8 +133,9 @@ uint32_t bm_change_chunk_len(const struct bm_txn *txn, const struct bm_change *c
                              uint64_t chunk)
 {
         const struct bm_found *f = &txn->steps[step].found;
-        const bool lives = f->there && bm_head_has(&c->head, chunk, (uint32_t)f->record.count);
-        return lives ? f->record.value_len : 0;
+        const bool lives =
+                f->there && bm_head_has(&c->head, chunk, bm_chunk_generation(&f->record));
+        return lives ? bm_chunk_len(&f->record) : 0;
 }
 
 int bm_change_chunk(struct bm_txn *txn, struct bm_change *c, size_t step, uint64_t chunk,

@@ -37,9 +37,8 @@ bool bm_patch_may_write(uint32_t from, uint32_t len)
         return (from + len - 1) / BM_PATCH - from / BM_PATCH < BM_PATCH_PIECES_MAX;
 }
 
-/* Whether all of that lies in what lives of the chunk, and patches may hold it. */
-static int fits(struct bm_txn *txn, struct bm_change *c, size_t step, uint64_t chunk, uint32_t to,
-                uint32_t bits)
+/* Whether all of that lies in what lives of the chunk. */
+static int fits(struct bm_txn *txn, struct bm_change *c, size_t step, uint64_t chunk, uint32_t to)
 {
         struct bm_step *s = &txn->steps[step];
         if (!s->found.there)
@@ -49,9 +48,8 @@ static int fits(struct bm_txn *txn, struct bm_change *c, size_t step, uint64_t c
                 if (r != 0)
                         return r;
         }
-        return bm_head_has(&c->head, chunk, (uint32_t)s->found.record.count) &&
-                               to <= s->found.record.value_len &&
-                               __builtin_popcount(s->found.slot.count | bits) <= BM_PATCHES_MAX
+        return bm_head_has(&c->head, chunk, bm_chunk_generation(&s->found.record)) &&
+                               to <= bm_chunk_len(&s->found.record)
                        ? 0
                        : BM_E_NOT_FOUND;
 }
@@ -62,7 +60,8 @@ static int old_piece(struct bm_step *chunk, struct bm_step *patch, uint32_t at, 
 {
         struct bm_step *s = patch->found.there ? patch : chunk;
         int r = bm_found_verify(&s->target, &s->found);
-        if (r == 0 && s == patch && s->found.record.value_len != len)
+        const uint32_t have = s->found.record.value_len;
+        if (r == 0 && (s == patch ? have != len : have < at + len))
                 r = -EIO;
         *bytes = s == patch ? s->found.record.value : s->found.record.value + at;
         return r;
@@ -73,7 +72,8 @@ static int write_piece(struct bm_txn *txn, struct bm_change *c, size_t chunk_ste
 {
         struct bm_step *chunk = &txn->steps[chunk_step], *s = &txn->steps[step];
         const uint32_t at = (uint32_t)piece << BM_PATCH_LOG2;
-        const uint32_t len = bm_piece_len(chunk->found.record.value_len, piece), end = at + len;
+        const uint32_t len = bm_piece_len(bm_chunk_len(&chunk->found.record), piece),
+                       end = at + len;
         const uint32_t new_from = from > at ? from : at, new_to = to < end ? to : end;
         const uint8_t *value = c->buf + (new_from - from), *old;
         if (s->found.there != !!(chunk->found.slot.count & bm_piece_bit(piece)))
@@ -120,16 +120,34 @@ int bm_patch_ahead(struct bm_txn *txn, struct bm_change *c, uint64_t chunk, uint
         return r == 0 ? BM_E_AGAIN : r;
 }
 
+/* With a patch for each piece the chunk needs no bytes of its own. */
+static void hollow_out(struct bm_change *c, struct bm_step *s)
+{
+        const struct bm_record *was = &s->found.record;
+        const uint64_t count = bm_chunk_hollow_count(bm_chunk_generation(was), bm_chunk_len(was));
+        s->action = BM_ACT_PUT;
+        s->next = (struct bm_record){
+                .type = BM_REC_CHUNK, .record_id = c->head.data_id, .count = count};
+}
+
 int bm_patch_write(struct bm_txn *txn, struct bm_change *c, size_t step, uint64_t chunk,
                    uint32_t from, uint32_t len)
 {
         const unsigned first = from / BM_PATCH, last = (from + len - 1) / BM_PATCH;
+        const uint32_t bits = bm_piece_bits(first, last);
         size_t steps[BM_PATCH_PIECES_MAX];
-        int r = fits(txn, c, step, chunk, from + len, bm_piece_bits(first, last));
+        int r = fits(txn, c, step, chunk, from + len);
         if (r == 0)
                 r = add_pieces(txn, c, chunk, from, from + len, steps);
         for (unsigned i = first; i <= last && r == 0; i++)
                 r = write_piece(txn, c, step, i, steps[i - first], from, from + len);
+        struct bm_step *s = &txn->steps[step];
+        if (r != 0 || bm_chunk_is_hollow(&s->found.record) ||
+            (s->found.slot.count | bits) != bm_pieces_of(bm_chunk_len(&s->found.record)))
+                return r;
+        r = bm_found_verify(&s->target, &s->found);
+        if (r == 0)
+                hollow_out(c, s);
         return r;
 }
 
@@ -200,13 +218,17 @@ int bm_patches_compose(struct bm_txn *txn, struct bm_change *c, size_t step, con
 {
         struct bm_patches *p = patches_of(c, step);
         int r = 0;
+        const struct bm_record *record = &txn->steps[step].found.record;
+        if (bm_chunk_needs(record) & ~(p ? p->bits : 0))
+                return mismatch(c);
         if (!p)
                 return 0;
         if (!p->bytes)
                 p->bytes = malloc(BM_CHUNK);
         if (!p->bytes)
                 return -ENOMEM;
-        memcpy(p->bytes, *bytes, len);
+        if (record->value_len)
+                memcpy(p->bytes, *bytes, record->value_len);
         for (unsigned i = 0; i < BM_CHUNK_PIECES && r == 0; i++) {
                 if (p->bits & bm_piece_bit(i))
                         r = lay_over(c, &txn->steps[p->steps[i]],

@@ -11,8 +11,8 @@
 #include "large_change.h"
 #include "patch.h"
 
-/* A longer write, or one more piece of a chunk, writes the chunk: see DESIGN.md. */
-enum { BM_PATCH_PIECES_MAX = 4, BM_PATCHES_MAX = 7 };
+/* A longer write writes the chunk: see DESIGN.md. */
+enum { BM_PATCH_PIECES_MAX = 4 };
 
 /* The keys of the patches that such a write may need are locked with the chunk's: BM_E_AGAIN. */
 int bm_patch_ahead(struct bm_txn *txn, struct bm_change *c, uint64_t chunk, uint32_t from,
@@ -30,7 +30,7 @@ bool bm_patch_may_write(uint32_t from, uint32_t len);
 
 /* Adds the steps of the patches of the chunk of STEP; of one without nothing. */
 int bm_patches_add(struct bm_txn *txn, struct bm_change *c, size_t step, uint64_t chunk);
-/* *BYTES, LEN of them the chunk's own, become what they are with its patches. */
+/* *BYTES, the chunk's own, become the LEN that it has with its patches. */
 int bm_patches_compose(struct bm_txn *txn, struct bm_change *c, size_t step, const uint8_t **bytes,
                        uint32_t len);
 /* They go with what the chunk was. */

@@ -91,6 +91,13 @@ static int read_own(struct read *rd, const struct parts *p, struct bm_found *chu
         return bm_record_intact(&chunk->record) ? 0 : -EIO;
 }
 
+static int lost(const struct read *rd)
+{
+        bm_store_log(rd->ref->map->store, BM_LOG_ERROR, "a part of the value %" PRIu64 " is lost",
+                     rd->data_id);
+        return -EIO;
+}
+
 /* Locked. */
 static int read_patch(struct read *rd, const struct bm_target *target, size_t len)
 {
@@ -98,11 +105,8 @@ static int read_patch(struct read *rd, const struct bm_target *target, size_t le
         int r = bm_target_find(target, &found);
         if (r != 0)
                 return r;
-        if (!found.there) {
-                bm_store_log(target->map->store, BM_LOG_ERROR,
-                             "a part of the value %" PRIu64 " is lost", rd->data_id);
-                return -EIO;
-        }
+        if (!found.there)
+                return lost(rd);
         copy_out(rd, found.record.value, found.record.value_len, rd->offset & (BM_PATCH - 1), len);
         return bm_record_intact(&found.record) ? 0 : -EIO;
 }
@@ -143,10 +147,12 @@ static int read_chunk(struct read *rd, const struct bm_head *head, const struct 
         }
         if (r < 0)
                 return r;
-        if (!found.there || !bm_head_has(head, p->chunk, (uint32_t)found.record.count)) {
+        if (!found.there || !bm_head_has(head, p->chunk, bm_chunk_generation(&found.record))) {
                 copy_out(rd, NULL, 0, within, len);
                 return found.there && !bm_record_intact(&found.record) ? -EIO : 0;
         }
+        if (bm_chunk_needs(&found.record) & ~found.slot.count)
+                return lost(rd);
         if ((found.slot.count & p->wanted) != p->bits) {
                 rd->chunk = p->chunk; /* another try, with the right locks */
                 rd->bits = found.slot.count;

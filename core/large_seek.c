@@ -9,6 +9,7 @@
 #include "base/intmath.h"
 #include "large.h"
 #include "lookup.h"
+#include "patch.h"
 #include "store.h"
 #include "view.h"
 
@@ -64,7 +65,7 @@ static int match(void *ctx, const struct bm_slot *slot)
         int r = bm_slot_record(p->target->map->store, slot, p->target, &segment, &record);
         if (r < 0)
                 return r;
-        return bm_head_has(p->head, p->chunk, (uint32_t)record.count);
+        return bm_head_has(p->head, p->chunk, bm_chunk_generation(&record));
 }
 
 /* Whether the chunk is there. */

@@ -7,7 +7,8 @@
  * that something is lost, and one that finds no bit looks for nothing.
  *
  * The bits are not logged: they follow from the records, as slots do. Putting
- * a patch sets its bit, deleting it clears it, and a new chunk has none.
+ * a patch sets its bit, deleting it clears it, and a new chunk has none; but
+ * for a hollow one, which has no bytes, for patches have them all.
  */
 #ifndef BM_PATCH_H
 #define BM_PATCH_H
@@ -22,6 +23,37 @@ static inline uint32_t bm_piece_bit(unsigned piece)
 static inline uint32_t bm_piece_bits(unsigned first, unsigned last)
 {
         return (bm_piece_bit(last) << 1) - bm_piece_bit(first);
+}
+
+/* A hollow chunk says its length above its generation. */
+static inline bool bm_chunk_is_hollow(const struct bm_record *chunk)
+{
+        return chunk->value_len == 0 && chunk->count >> 32;
+}
+static inline uint64_t bm_chunk_hollow_count(uint32_t generation, uint32_t len)
+{
+        return (uint64_t)len << 32 | generation;
+}
+static inline uint32_t bm_chunk_generation(const struct bm_record *chunk)
+{
+        return (uint32_t)chunk->count;
+}
+/* Bytes of a chunk, its patches' included. */
+static inline uint32_t bm_chunk_len(const struct bm_record *chunk)
+{
+        if (!bm_chunk_is_hollow(chunk))
+                return chunk->value_len;
+        return chunk->count >> 32 < BM_CHUNK ? (uint32_t)(chunk->count >> 32) : BM_CHUNK;
+}
+/* All pieces of so many bytes. */
+static inline uint32_t bm_pieces_of(uint32_t len)
+{
+        return len ? bm_piece_bits(0, (len - 1) / BM_PATCH) : 0;
+}
+/* Those whose patches a chunk cannot be without: a hollow one's. */
+static inline uint32_t bm_chunk_needs(const struct bm_record *chunk)
+{
+        return bm_chunk_is_hollow(chunk) ? bm_pieces_of(bm_chunk_len(chunk)) : 0;
 }
 
 /* Bytes that a piece of a chunk of that length has; 0: it does not reach there. */

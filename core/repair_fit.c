@@ -67,12 +67,11 @@ static int lose_pieces(struct bm_repair *rp, struct bm_misfit *m, const struct b
                        uint64_t chunk, const struct bm_found *found)
 {
         uint32_t lost = 0;
-        int r = found->slot.count ? bm_repair_lost_pieces(rp, found, head->data_id, chunk, &lost)
-                                  : 0;
+        int r = bm_repair_lost_pieces(rp, found, head->data_id, chunk, &lost);
         for (unsigned i = 0; i < BM_CHUNK_PIECES && r == 0; i++) {
                 const uint64_t from = (chunk << BM_CHUNK_LOG2) + ((uint64_t)i << BM_PATCH_LOG2);
                 if (lost & bm_piece_bit(i) && from < head->size &&
-                    bm_head_has(head, chunk, (uint32_t)found->record.count))
+                    bm_head_has(head, chunk, bm_chunk_generation(&found->record)))
                         lose(m, head, from, BM_PATCH);
         }
         return r;
@@ -101,7 +100,7 @@ static int look_at_head(struct bm_repair *rp, struct bm_map *map, const struct b
                 if (result < 0)
                         return result;
                 if (found.there) {
-                        there += found.record.value_len;
+                        there += bm_chunk_len(&found.record);
                         result = lose_pieces(rp, &m, &head, i, &found);
                         if (result < 0)
                                 return result;
@@ -149,7 +148,7 @@ static int found_inode(struct bm_store *store, uint64_t record_id, struct bm_fou
 static int add_headless(struct bm_repair *rp, const struct bm_record *r, uint64_t data_id,
                         uint64_t chunk)
 {
-        const uint64_t end = (chunk << BM_CHUNK_LOG2) + r->value_len;
+        const uint64_t end = (chunk << BM_CHUNK_LOG2) + bm_chunk_len(r);
         int added = bm_id_set_add(&rp->fit->headless, data_id);
         if (added < 0)
                 return added;
@@ -158,15 +157,15 @@ static int add_headless(struct bm_repair *rp, const struct bm_record *r, uint64_
                 if (m->what != BM_HEADLESS || m->data_id != data_id)
                         continue;
                 m->size = bm_max_u64(m->size, end);
-                m->lost += r->value_len;
-                m->generation = (uint32_t)bm_max_u64(m->generation, r->count);
+                m->lost += bm_chunk_len(r);
+                m->generation = (uint32_t)bm_max_u64(m->generation, bm_chunk_generation(r));
                 return 0;
         }
         const struct bm_misfit m = {.what = BM_HEADLESS,
                                     .data_id = data_id,
                                     .size = end,
-                                    .lost = r->value_len,
-                                    .generation = (uint32_t)r->count};
+                                    .lost = bm_chunk_len(r),
+                                    .generation = bm_chunk_generation(r)};
         return bm_repair_add(rp, &m);
 }
 

@@ -23,16 +23,17 @@ static int find(struct bm_map *map, uint64_t data_id, uint64_t number, struct bm
 int bm_repair_lost_pieces(struct bm_repair *rp, const struct bm_found *chunk, uint64_t data_id,
                           uint64_t number, uint32_t *lost)
 {
+        const uint32_t needed = chunk->slot.count | bm_chunk_needs(&chunk->record);
         *lost = 0;
         for (unsigned i = 0; i < BM_CHUNK_PIECES; i++) {
                 struct bm_found patch;
-                if (!(chunk->slot.count & bm_piece_bit(i)))
+                if (!(needed & bm_piece_bit(i)))
                         continue;
                 int r = find(rp->store->patches, data_id, number * BM_CHUNK_PIECES + i, &patch);
                 if (r < 0)
                         return r;
                 if (!patch.there ||
-                    patch.record.value_len != bm_piece_len(chunk->record.value_len, i))
+                    patch.record.value_len != bm_piece_len(bm_chunk_len(&chunk->record), i))
                         *lost |= bm_piece_bit(i);
         }
         return 0;
@@ -46,7 +47,7 @@ int bm_repair_look_at_chunk(struct bm_repair *rp, const struct bm_record *r)
         if (bm_chunk_key_decode(r->key, r->key_len, &data_id, &number) != 0)
                 return 0;
         int result = find(rp->store->chunks, data_id, number, &found);
-        if (result == 0 && found.there && found.slot.count)
+        if (result == 0 && found.there)
                 result = bm_repair_lost_pieces(rp, &found, data_id, number, &lost);
         for (unsigned i = 0; i < BM_CHUNK_PIECES && result == 0; i++) {
                 const struct bm_misfit m = {.what = BM_UNPATCHED,
@@ -79,7 +80,7 @@ static int fill_patch(struct bm_txn *txn, void *ctx)
         const struct bm_found *chunk = &txn->steps[0].found;
         const unsigned piece = (unsigned)(m->piece % BM_CHUNK_PIECES);
         struct bm_step *s = &txn->steps[1];
-        const uint32_t len = chunk->there ? bm_piece_len(chunk->record.value_len, piece) : 0;
+        const uint32_t len = chunk->there ? bm_piece_len(bm_chunk_len(&chunk->record), piece) : 0;
         if (m->what == BM_UNPATCHED && len > 0) {
                 s->action = BM_ACT_PUT;
                 s->next = (struct bm_record){.type = BM_REC_PATCH,

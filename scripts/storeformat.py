@@ -403,7 +403,7 @@ class Store:
                 if r.map == PATCHES:
                     mark_piece(keys, r)
                 if r.type in SLOT_KINDS.values():
-                    keys[r.map, r.key] = r, 0 if r.type == "CHUNK" else r.count
+                    keys[r.map, r.key] = r, needed_pieces(r) if r.type == "CHUNK" else r.count
                     ids[r.id, r.map] = r.map, r.key
                 elif r.type == "DEL":
                     keys.pop((r.map, r.key), None)
@@ -445,7 +445,8 @@ class Store:
                 if r.type in ("PUT", "MAP", "HEAD", "COUNT"):
                     if r.version >= counts.get((r.id, r.map), (0, 0))[0]:
                         counts[r.id, r.map] = r.version, r.count
-        keys = {key: (r, 0 if r.type == "CHUNK" else counts.get((r.id, r.map), (0, r.count))[1])
+        keys = {key: (r, needed_pieces(r) if r.type == "CHUNK"
+                      else counts.get((r.id, r.map), (0, r.count))[1])
                 for key, r in newest.items() if r.type != "DEL"}
         for (map_id, _), (record, _) in list(keys.items()):
             if map_id == PATCHES:
@@ -460,6 +461,18 @@ def chunk_of(patch_key):
     """(key of the chunk, number of the piece in it)"""
     data_id, piece = struct.unpack("<QQ", patch_key)
     return struct.pack("<QQ", data_id, piece // PIECES), piece % PIECES
+
+
+def chunk_length(record):
+    """Of a hollow one it stands above the generation."""
+    length = record.count >> 32
+    need(not length or (length <= CHUNK and not record.value), "a hollow chunk")
+    return length or len(record.value)
+
+
+def needed_pieces(record):
+    """Bits of the pieces that a chunk cannot be without: all, if it is hollow."""
+    return (1 << -(-chunk_length(record) // PIECE)) - 1 if record.count >> 32 else 0
 
 
 def mark_piece(keys, record):

@@ -10,10 +10,10 @@ find_reader() {
         [ -x "$dump" ] || skip "runs in a checkout"
 }
 
-# Writes pieces of 4 KiB anew, each third one up to that.
+# Writes pieces of 4 KiB anew, up to that, in such steps.
 patch_file() {
         local i
-        for ((i = 0; i < $2; i += 3)); do
+        for ((i = 0; i < $2; i += $3)); do
                 dd if=/dev/urandom of="$1" bs=4096 count=1 seek="$i" conv=notrunc status=none
         done
 }
@@ -32,8 +32,9 @@ fill() {
         head -c 200001 /dev/urandom >"$MNT/dir/cut"
         truncate -s 70000 "$MNT/dir/cut"
         truncate -s 150000 "$MNT/dir/cut"
-        patch_file "$MNT/large" 48
-        patch_file "$MNT/dir/cut" 17
+        patch_file "$MNT/large" 48 3
+        patch_file "$MNT/large" 12 1
+        patch_file "$MNT/dir/cut" 17 3
         truncate -s 5000000 "$MNT/sparse"
         echo end >>"$MNT/sparse"
         : >"$MNT/empty"

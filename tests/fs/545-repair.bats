@@ -52,15 +52,19 @@ tree_sum() {
         mkdir "$MNT/the-marked-directory"
         echo kept >"$MNT/the-marked-directory/inside"
         head -c 100000 /dev/zero | tr '\0' x >"$MNT/large"
-        printf 'the-marked-part' | dd of="$MNT/large" bs=1 seek=50000 conv=notrunc status=none
+        { head -c 50000 /dev/zero; printf 'the-marked-part'; head -c 50000 /dev/zero; } >"$MNT/other"
+        printf 'the-marked-piece' | dd of="$MNT/large" bs=1 seek=50000 conv=notrunc status=none
         umount_store
         damage the-marked-directory
         damage the-marked-part
+        damage the-marked-piece
         run_bm -1 check --json --repair "$STORE"
-        [[ $stdout = *"bytes are lost, from byte 32768 to 65535"* ]]
+        [[ $stdout = *"bytes are lost, from byte 32768 to 65535"*'"other"'* ]]
+        [[ $stdout = *"bytes are lost, from byte 49152 to 53247"*'"large"'* ]]
         check_store
         mount_store
         refute test -e "$MNT/large"
+        refute test -e "$MNT/other"
         assert_equal "$(cat "$MNT"/lost+found/*/inside)" kept
         find "$MNT/lost+found" -maxdepth 1 -type f -size 100000c | grep -q .
         echo more >"$MNT/lost+found/more"

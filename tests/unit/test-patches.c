@@ -109,17 +109,9 @@ static void read_in_parts(void **state)
         free(m);
 }
 
-static void too_many_are_written_as_a_chunk(void **state)
+static void long_ones_are_written_as_a_chunk(void **state)
 {
         struct model *m = model_of_chunks(*state, 2 * BM_CHUNK);
-        for (unsigned i = 0; i < BM_PATCHES_MAX; i++) {
-                write_some(m, i * PIECE, PIECE);
-                assert_int_equal(n_patches(m), i + 1);
-        }
-        write_some(m, BM_PATCHES_MAX * PIECE, 1);
-        assert_int_equal(n_patches(m), 0);
-        verify_chunks(m);
-        /* so is a long one */
         write_some(m, 0, BM_PATCH_PIECES_MAX * PIECE);
         assert_int_equal(n_patches(m), BM_PATCH_PIECES_MAX);
         write_some(m, 100, BM_PATCH_PIECES_MAX * PIECE);
@@ -128,6 +120,60 @@ static void too_many_are_written_as_a_chunk(void **state)
         write_some(m, 0, BM_CHUNK);
         assert_int_equal(n_patches(m), 0);
         verify_chunks(m);
+        free(m);
+}
+
+static uint64_t live_bytes(const struct model *m)
+{
+        return bm_sum(m->f->store, BM_SUM_LIVE_BYTES);
+}
+
+/* When all of it stands in patches a chunk has no bytes of its own. */
+static void a_chunk_in_pieces(void **state)
+{
+        struct model *m = model_of_chunks(*state, 2 * BM_CHUNK + 5000);
+        const uint64_t before = live_bytes(m);
+        uint64_t done;
+        for (unsigned i = 0; i < BM_CHUNK_PIECES; i++)
+                write_some(m, BM_CHUNK + (i * 3 % 8) * PIECE, PIECE);
+        write_some(m, 2 * BM_CHUNK + 4500, 100);
+        write_some(m, 2 * BM_CHUNK + 4000, 100);
+        assert_int_equal(n_patches(m), BM_CHUNK_PIECES + 2);
+        assert_in_range(live_bytes(m), before, before + 600);
+        verify(m);
+        write_some(m, BM_CHUNK + 50, PIECE);
+        verify(m);
+        reopen_killed(m);
+        verify_chunks(m);
+        assert_int_equal(bm_compact(m->f->store), 0);
+        reopen_clean(m);
+        verify_chunks(m);
+        reopen_without_manifests(m);
+        assert_int_equal(n_patches(m), BM_CHUNK_PIECES + 2);
+        verify_chunks(m);
+        write_some(m, m->size, 3000); /* the last one gets bytes again */
+        assert_int_equal(n_patches(m), BM_CHUNK_PIECES);
+        verify(m);
+        set_size(m, BM_CHUNK + 2 * PIECE + 7);
+        assert_int_equal(n_patches(m), 0);
+        verify_chunks(m);
+        for (unsigned i = 0; i < 3; i++)
+                write_some(m, BM_CHUNK + i * PIECE, i < 2 ? PIECE : 7);
+        assert_int_equal(n_patches(m), 3);
+        assert_int_equal(bm_punch(&m->ref, BM_CHUNK + PIECE, 10, NULL, NULL), 0);
+        memset(m->bytes + BM_CHUNK + PIECE, 0, 10);
+        assert_int_equal(n_patches(m), 0);
+        verify_chunks(m);
+        for (unsigned i = 0; i < BM_CHUNK_PIECES; i++)
+                write_some(m, i * PIECE, PIECE);
+        assert_int_equal(bm_allocate(&m->ref, 100, 10, BM_ALLOCATE_ZERO, NULL, NULL, &done), 0);
+        memset(m->bytes + 100, 0, 10);
+        verify_chunks(m);
+        for (unsigned i = 0; i < BM_CHUNK_PIECES; i++)
+                write_some(m, i * PIECE, PIECE);
+        set_size(m, 9000); /* inline again */
+        verify_chunks(m);
+        assert_int_equal(n_patches(m), 0);
         free(m);
 }
 
@@ -523,6 +569,31 @@ static void a_damaged_chunk_under_patches(void **state)
         free(m);
 }
 
+/* No bytes are left that could be taken for those of the lost piece. */
+static void a_damaged_patch_of_a_hollow_chunk(void **state)
+{
+        struct model *m = model_of_chunks(*state, 3 * BM_CHUNK);
+        struct said said;
+        for (unsigned i = 0; i < BM_CHUNK_PIECES; i++)
+                write_some(m, BM_CHUNK + i * PIECE, PIECE);
+        spoil(m, m->f->store->patches, BM_CHUNK_PIECES + 2);
+        fixture_open(m->f);
+        follow(m);
+        expect_eio(m, BM_CHUNK + 2 * PIECE + 7);
+        expect_byte(m, BM_CHUNK + 3 * PIECE);
+        check(m, &said, BM_E_DAMAGED);
+        assert_int_equal(said.n, 1);
+        fixture_close(m->f);
+        assert_int_equal(repair(m, &said), BM_E_DAMAGED);
+        assert_true(says(&said, "k: 4096 bytes are lost, from byte 40960 to 45055"));
+        fixture_open(m->f);
+        memset(m->bytes + BM_CHUNK + 2 * PIECE, 0, PIECE);
+        assert_sound(m->f);
+        verify_lost(m);
+        assert_sound(m->f);
+        free(m);
+}
+
 /* A value that is gone lets go of all it has, damaged or not. */
 static void damaged_and_swept(void **state)
 {
@@ -576,7 +647,9 @@ int main(void)
                 test_in_store(a_piece_is_written_by_itself),
                 test_in_store(parts_of_pieces),
                 test_in_store(read_in_parts),
-                test_in_store(too_many_are_written_as_a_chunk),
+                test_in_store(long_ones_are_written_as_a_chunk),
+                test_in_store(a_chunk_in_pieces),
+                test_in_store(a_damaged_patch_of_a_hollow_chunk),
                 test_in_store(the_last_chunk),
                 test_in_store(cut_and_grown_again),
                 test_in_store(punched_and_allocated),
