@@ -51,7 +51,10 @@ static int patch_or_whole(struct bm_txn *txn, struct bm_change *c, uint64_t chun
         } else if (r == 0) {
                 r = bm_patches_add(txn, c, step, chunk);
         }
-        if (r == 0)
+        if (r != 0)
+                return r;
+        old_len = bm_change_chunk_len(txn, c, step, chunk);
+        if (within > 0 || c->taken < old_len) /* else nothing of it stays */
                 r = bm_change_chunk(txn, c, step, chunk, &old, &old_len);
         return r == 0 ? write_whole(txn, c, step, old, old_len, old_len) : r;
 }
