@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Pieces of chunks that are written by themselves, on every way that a value can go. */
+#include <pthread.h>
+
 #include "large-model.h"
 #include "large_patch.h"
 #include "patch.h"
@@ -410,6 +412,73 @@ static void at_random(void **state)
         free(m);
 }
 
+/* Readers, and checks, beside a writer */
+
+struct beside {
+        struct model *m;
+        _Atomic bool stop;
+        _Atomic unsigned long n_reads;
+};
+
+/* Every piece is what one write made of it. */
+static void *read_pieces(void *arg)
+{
+        static _Thread_local uint8_t bytes[2 * BM_CHUNK];
+        struct beside *b = arg;
+        size_t done;
+        for (unsigned i = 0; !atomic_load(&b->stop); i++) {
+                const size_t at = i % 8 * PIECE, len = sizeof(bytes) - i % 16 * PIECE;
+                assert_int_equal(bm_read_at(&b->m->ref, at, bytes, len, &done), 0);
+                for (size_t p = 0; p < done; p += PIECE) {
+                        for (size_t k = 1; k < PIECE; k++)
+                                assert_int_equal(bytes[p], bytes[p + k]);
+                }
+                atomic_fetch_add(&b->n_reads, 1);
+        }
+        return NULL;
+}
+
+static void *check_meanwhile(void *arg)
+{
+        struct beside *b = arg;
+        while (!atomic_load(&b->stop)) {
+                assert_sound(b->m->f);
+                assert_int_equal(bm_large_sweep(b->m->f->store, NULL), 0);
+                assert_int_equal(bm_compact(b->m->f->store), 0);
+                assert_int_equal(bm_checkpoint(b->m->f->store), 0);
+        }
+        return NULL;
+}
+
+static void read_while_written(void **state)
+{
+        struct model *m = model_of_chunks(*state, 4 * BM_CHUNK);
+        struct beside b = {.m = m};
+        uint8_t bytes[6 * PIECE];
+        pthread_t threads[3];
+        size_t done;
+        assert_int_equal(bm_punch(&m->ref, 0, 4 * BM_CHUNK, NULL, NULL), 0);
+        for (unsigned i = 0; i < 3; i++)
+                assert_int_equal(pthread_create(&threads[i], NULL,
+                                                i == 0 ? check_meanwhile : read_pieces, &b),
+                                 0);
+        for (unsigned i = 0; i < 6000 || atomic_load(&b.n_reads) < 200; i++) {
+                const size_t n = random_below(m, 12) ? 1 : 1 + random_below(m, 6);
+                const size_t at = random_below(m, 4 * BM_CHUNK_PIECES - n) * PIECE;
+                memset(bytes, (int)i, n * PIECE);
+                assert_int_equal(bm_write_at(&m->ref, at, bytes, n * PIECE, NULL, NULL, &done), 0);
+                if (i % 100 == 0)
+                        assert_int_equal(bm_truncate(&m->ref, BM_CHUNK * 2, NULL, NULL), 0);
+                if (i % 100 == 0)
+                        assert_int_equal(bm_truncate(&m->ref, BM_CHUNK * 4, NULL, NULL), 0);
+        }
+        atomic_store(&b.stop, true);
+        for (unsigned i = 0; i < 3; i++)
+                pthread_join(threads[i], NULL);
+        assert_sound(m->f);
+        free(m);
+}
+
 /* Damage */
 
 struct said {
@@ -659,6 +728,7 @@ int main(void)
                 test_in_store(reopened),
                 test_in_store(compacted),
                 test_in_store(at_random),
+                test_in_store(read_while_written),
                 test_in_store(a_damaged_patch_is_an_error),
                 test_in_store(a_damaged_chunk_under_patches),
                 test_in_store(damaged_and_swept),
