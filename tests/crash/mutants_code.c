@@ -19,6 +19,7 @@ replace(bm_record_decode);
 replace(bm_log_seal);
 replace(bm_segment_record);
 replace(bm_segment_count_put);
+replace(bm_segment_add_put);
 replace(bm_replay_apply);
 replace(bm_large_hold);
 replace(bm_large_release);
@@ -74,6 +75,14 @@ void __wrap_bm_segment_count_put(struct bm_segment *segment, uint64_t version)
 {
         if (living != FAULT_TOMBSTONE_DROPPED)
                 __real_bm_segment_count_put(segment, version);
+}
+
+void __wrap_bm_segment_add_put(struct bm_segment *segment, uint32_t length, uint64_t version)
+{
+        if (living != FAULT_TOMBSTONE_DROPPED)
+                __real_bm_segment_add_put(segment, length, version);
+        else
+                bm_segment_add_live(segment, length);
 }
 
 int __wrap_bm_replay_apply(struct bm_store *store, struct bm_target *t, struct bm_found *found,
