@@ -59,7 +59,7 @@ struct bm_keeper {
         uint64_t asked, answered; /* tickets of those who wait for room: given out, and looked at */
         bool won;                 /* the last round freed something */
         uint64_t rounds;          /* that came to an end */
-        _Atomic uint64_t swept_at;  /* log.written when the last sweep began */
+        _Atomic uint64_t swept_at; /* log.written when the last sweep began */
         /* pace.c */
         _Atomic uint64_t looked_at; /* number of the log segment for which pace was set last */
         _Atomic uint32_t pace;      /* what writers wait, ns for each KiB that they log */
