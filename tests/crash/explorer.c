@@ -97,6 +97,16 @@ void explorer_deinit(struct explorer *x)
         munmap(x->seen, sizeof(*x->seen));
 }
 
+struct bm_config explorer_config(const struct explorer *x, const struct record_io *io)
+{
+        struct bm_config config = BM_CONFIG_INIT;
+        config.no_background = true;
+        config.io = &io->io;
+        config.drives = x->paths + 1;
+        config.n_drives = io->n_drives - 1;
+        return config;
+}
+
 void explorers_begin(void)
 {
         make_base();

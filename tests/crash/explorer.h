@@ -13,7 +13,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "disk.h"
+#include "bucketmap.h"
+#include "io_record.h"
 
 /* States that were looked at, shared by several processes. */
 struct seen;
@@ -41,6 +42,9 @@ struct explorer {
 /* Directories of its own, on a memory filesystem if there is one. */
 void explorer_init(struct explorer *x, uint64_t seed);
 void explorer_deinit(struct explorer *x);
+
+/* For a store in its directories, on the drives of IO, with no thread but the caller's. */
+struct bm_config explorer_config(const struct explorer *x, const struct record_io *io);
 
 /* For processes with an explorer each: before the first is made, when one has
  * ended, perhaps by a signal, and after the last. They end with this one. */

@@ -59,12 +59,9 @@ static void on_log(void *ctx, enum bm_log_level level, const char *message)
 static struct bm_config config_for(struct explorer *x, const struct record_io *io,
                                    const struct plan *plan)
 {
-        struct bm_config config = BM_CONFIG_INIT;
+        struct bm_config config = explorer_config(x, io);
         config.no_background = plan->n_workers == 0;
         config.commit_interval = plan->interval;
-        config.io = &io->io;
-        config.drives = x->paths + 1;
-        config.n_drives = io->n_drives - 1;
         config.log = on_log;
         config.log_ctx = x;
         return config;

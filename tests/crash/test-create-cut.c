@@ -31,16 +31,6 @@ struct attempt {
         int error;
 };
 
-static struct bm_config config_for(const struct record_io *io)
-{
-        struct bm_config config = BM_CONFIG_INIT;
-        config.no_background = true;
-        config.io = &io->io;
-        config.drives = x.paths + 1;
-        config.n_drives = io->n_drives - 1;
-        return config;
-}
-
 static void on_finding(void *ctx, const struct bm_finding *finding)
 {
         snprintf(x.problem, sizeof(x.problem), "check: %s", finding->message);
@@ -90,7 +80,7 @@ static int use(const struct bm_config *config)
 /* False: x.problem says what is wrong. */
 static bool run(const struct attempt *a, struct record_io *io)
 {
-        const struct bm_config config = config_for(io);
+        const struct bm_config config = explorer_config(&x, io);
         int opened = a->open_first ? use(&config) : BM_E_NOT_A_STORE;
         int made = BM_E_NOT_EMPTY_DIR;
         if (opened != 0) {

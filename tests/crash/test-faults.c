@@ -37,16 +37,6 @@ static void on_finding(void *ctx, const struct bm_finding *finding)
                 snprintf(problem, 300, "check: %s", finding->message);
 }
 
-static struct bm_config config_for(const struct record_io *io)
-{
-        struct bm_config config = BM_CONFIG_INIT;
-        config.no_background = true;
-        config.io = &io->io;
-        config.drives = x.paths + 1;
-        config.n_drives = DRIVES - 1;
-        return config;
-}
-
 /* With files that work. Whether the store holds one of the states from step LO on. */
 static void judge(const struct plan *p, const struct history *h, size_t lo, char *problem)
 {
@@ -56,7 +46,7 @@ static void judge(const struct plan *p, const struct history *h, size_t lo, char
         struct model model;
         char why[200];
         record_init(&io, NULL, x.paths, DRIVES, NULL);
-        struct bm_config config = config_for(&io);
+        struct bm_config config = explorer_config(&x, &io);
         int r = bm_open(x.paths[0], &config, &store);
         if (r != 0) {
                 snprintf(problem, 300, "opening again: %s: %s", bm_strerror(r), bm_last_problem());
@@ -119,7 +109,7 @@ static void leave_killed(const struct plan *p, struct run *run, char *problem)
         struct disk disk;
         disk_load(&disk, x.paths, DRIVES);
         record_init(&io, &disk, x.paths, DRIVES, &run->trace);
-        struct bm_config config = config_for(&io);
+        struct bm_config config = explorer_config(&x, &io);
         int r = bm_open(x.paths[0], &config, &store);
         if (r == 0) {
                 struct work w = work_for(run, store, p);
@@ -172,7 +162,7 @@ static uint64_t run(const struct plan *p, char *problem, bool *told)
         struct bm_store *store;
         same_luck(p->seed);
         record_init(&io, NULL, x.paths, DRIVES, NULL);
-        struct bm_config config = config_for(&io);
+        struct bm_config config = explorer_config(&x, &io);
         int r = bm_create(x.paths[0], &config);
         if (r != 0) {
                 snprintf(problem, 300, "creating: %s", bm_strerror(r));

@@ -138,16 +138,6 @@ static void on_bad(void *ctx, const struct bm_finding *finding)
                          finding->message);
 }
 
-static struct bm_config config_for(const struct record_io *io)
-{
-        struct bm_config config = BM_CONFIG_INIT;
-        config.no_background = true;
-        config.io = &io->io;
-        config.drives = x.paths + 1;
-        config.n_drives = io->n_drives - 1;
-        return config;
-}
-
 static void fail(const char *what, int r)
 {
         if (!x.problem[0])
@@ -206,7 +196,7 @@ static bool repair(const struct disk *disk, bool open_first, struct trace *trace
         struct bm_store *store;
         disk_store(disk, x.paths);
         record_init(&io, disk, x.paths, disk->n_drives, trace);
-        const struct bm_config config = config_for(&io);
+        const struct bm_config config = explorer_config(&x, &io);
         if (open_first && bm_open(x.paths[0], &config, &store) == 0)
                 (void)!bm_close(store);
         int r = bm_repair(x.paths[0], &config, &args);
