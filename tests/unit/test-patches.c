@@ -710,9 +710,17 @@ static void a_bit_too_many_and_one_too_few(void **state)
         free(m);
 }
 
+/* Two lists of what has a slot: for segments count what they hold by the one. */
+static void what_puts_has_a_slot(void **state)
+{
+        for (uint8_t type = 0; type < 16; type++)
+                assert_int_equal(bm_record_puts(type), bm_record_slot_kind(type) != BM_SLOT_EMPTY);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(what_puts_has_a_slot),
                 test_in_store(a_piece_is_written_by_itself),
                 test_in_store(parts_of_pieces),
                 test_in_store(read_in_parts),
