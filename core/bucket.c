@@ -11,10 +11,28 @@
 #include "store.h"
 #include "unreadable.h"
 
+enum { LOCK_TRIES = 100 };
+
 unsigned bm_stripe_of(uint64_t map_id, uint64_t bucket)
 {
         /* neighbouring buckets of a map go to different stripes; maps are spread */
         return (unsigned)((map_id * 0x9e3779b97f4a7c15u >> 32) + bucket) % BM_STRIPES;
+}
+
+/*
+ * It is held for less time than going to sleep takes, nearly always: so it is
+ * worth some tries. Above all for work in the background: who gives up a lock
+ * for which another sleeps has to wake that up, which takes longer than what
+ * it was locked for.
+ */
+int bm_stripe_lock(pthread_rwlock_t *stripe)
+{
+        for (unsigned i = 0; i < LOCK_TRIES; i++) {
+                if (pthread_rwlock_trywrlock(stripe) == 0)
+                        return 0;
+                bm_spin_pause();
+        }
+        return pthread_rwlock_wrlock(stripe);
 }
 
 static void place_target(struct bm_target *t, uint64_t hash)

@@ -73,7 +73,7 @@ static void shrink(struct bm_index *ix, pthread_rwlock_t *lock)
 {
         bool more = true;
         for (unsigned n = 0; more && n < SHRINK_BLOCKS; n += SHRINK_BLOCKS_HOLD) {
-                pthread_rwlock_wrlock(lock);
+                bm_stripe_lock(lock);
                 more = bm_index_shrink(ix, SHRINK_BLOCKS_HOLD);
                 pthread_rwlock_unlock(lock);
         }
@@ -105,7 +105,7 @@ static int take_bucket(struct bm_writer *w, struct bm_map *map, size_t i)
         shrink(&bucket->index, lock);
         int r = bm_buffer_add(&w->pages, bytes, sizeof(bytes));
         while (r == 0 && !run.done) {
-                pthread_rwlock_wrlock(lock);
+                bm_stripe_lock(lock);
                 run.applied = bm_log_tail(&store->log);
                 if (row.applied == 0)
                         row.applied = run.applied;
@@ -203,7 +203,7 @@ static int give_back(void *ctx, struct bm_map *map, size_t i)
         struct bm_writer *w = ctx;
         struct bm_bucket *bucket = &map->buckets[i];
         pthread_rwlock_t *lock = &w->store->stripes[bm_stripe_of(map->id, i)].lock;
-        pthread_rwlock_wrlock(lock);
+        bm_stripe_lock(lock);
         /* their images are in memory, so nothing is read */
         (void)bm_index_dirty_file(&bucket->index, w->file->header.file_id);
         bm_index_end_run(&bucket->index);

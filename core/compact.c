@@ -85,12 +85,17 @@ static int cold_append(struct bm_store *store, struct bm_record *record, struct 
         return 0;
 }
 
-/* Before a bucket is locked: to make a segment takes a while. What is dead needs no room. */
+/* Before a bucket is locked: to make a segment takes a while, and so does to fill a piece of it.
+ * What is dead needs no room. */
 static int make_room(struct compaction *c, const struct bm_record *record)
 {
+        const uint32_t room = record->length + 2 * BM_SEAL_ROOM;
         if (atomic_load(&c->victim->n_live) == 0)
                 return 0;
-        return cold_room(c->store, record->length + 2 * BM_SEAL_ROOM);
+        int r = cold_room(c->store, room);
+        if (r == 0)
+                bm_segment_fill_to(c->store->cold, atomic_load(&c->store->cold->used) + room);
+        return r;
 }
 
 struct at_place {
@@ -144,7 +149,7 @@ static int move_if_alive(struct compaction *c, struct bm_target *t, const struct
         int r = make_room(c, record);
         if (r < 0)
                 return r;
-        pthread_rwlock_wrlock(lock);
+        bm_stripe_lock(lock);
         r = bm_index_find(&t->bucket->index, t->hash, is_at, &here, &place, &slot);
         *alive = r == 0;
         if (r == 0)
@@ -199,7 +204,7 @@ static int compact_count(struct compaction *c, const struct bm_record *record, u
                 return 0;
         int r = bm_target_init_record(&t, map, bm_load_le64(record->key), record->record_id);
         pthread_rwlock_t *lock = &c->store->stripes[t.stripe].lock;
-        pthread_rwlock_wrlock(lock);
+        bm_stripe_lock(lock);
         r = bm_target_find(&t, &found);
         c->cannot_tell = r == -EIO;
         if (r == 0 && found.there && found.count == record->count &&

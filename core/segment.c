@@ -155,6 +155,12 @@ int bm_segment_settle(struct bm_segment *s)
         return r == 0 ? bm_segments_sync_names(&s, 1) : r;
 }
 
+void bm_segment_fill_to(struct bm_segment *s, uint64_t end)
+{
+        if (is_stored_into(s))
+                (void)!fill(s, bm_min_u64(end, s->size), piece_of(s));
+}
+
 void bm_segment_fill_huge(struct bm_segment *s, uint64_t end)
 {
         if (piece_of(s) == BM_HUGE_PAGE)

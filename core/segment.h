@@ -108,8 +108,10 @@ int bm_segment_write(struct bm_segment *segment, uint64_t offset, const void *by
 int bm_segment_write_call(struct bm_segment *segment, uint64_t offset, const void *bytes,
                           size_t len);
 
-/* Fills the huge pages up to byte END of a new segment that has them. Its failure is the writer's
- * to meet. */
+/* Brings what a write up to byte END will store into into memory, a piece at least. Its failure is
+ * the write's to meet, which does the same. */
+void bm_segment_fill_to(struct bm_segment *segment, uint64_t end);
+/* Fills the huge pages up to byte END of a new segment that has them, likewise. */
 void bm_segment_fill_huge(struct bm_segment *segment, uint64_t end);
 
 /*

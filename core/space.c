@@ -14,6 +14,7 @@ enum {
         TABLES_SLACK = 64 << 10,   /* headers, and the ends of blocks */
         BLOCK_BYTES_A_ROW = 512,   /* fewer bytes has no index block that has a row in the tables */
         HUGE_PAGE_FROM = 32 << 20, /* bytes that live, */
+        RECORD_BYTES = 64,         /* a small one: what a key that is foreseen counts as */
         HUGE_PAGE_DISK = 1 << 30,  /* and of the disk, for segments of a huge page or more */
         PIECE_SHARE = 2,           /* of a segment is what the log gets of the reserve at a time */
 };
@@ -31,20 +32,34 @@ static uint64_t whole(const struct parts *p)
         return p->log + p->cold + p->checkpoint + p->growth;
 }
 
+/* Of the keys that whoever opened the store said would come. */
+static uint64_t foreseen_bytes(const struct bm_store *store)
+{
+        uint64_t keys = 0;
+        for (size_t i = 0; i < (size_t)1 << store->root->buckets_log2; i++)
+                keys += atomic_load_explicit(&store->root->buckets[i].index.anticipated,
+                                             memory_order_relaxed);
+        return keys * RECORD_BYTES;
+}
+
+/* Whether a huge page is a small part of all. */
+static bool suits_huge_pages(const struct bm_store *store, uint64_t bytes)
+{
+        return store->disk_bytes >= HUGE_PAGE_DISK &&
+               (bytes >= HUGE_PAGE_FROM || foreseen_bytes(store) >= HUGE_PAGE_FROM);
+}
+
 /* What suits the amount that lives, however full the disk is. */
 static uint64_t wanted_size(struct bm_store *store)
 {
         uint64_t bytes = bm_sum(store, BM_SUM_LIVE_BYTES);
         if (store->disk_bytes && bytes > store->disk_bytes)
                 bytes = store->disk_bytes;
-        bytes /= SEGMENTS_WANTED;
-        if (bytes <= smallest)
-                return smallest;
-        /* to the nearer power of two; where it is a small part of all, at least a huge page */
-        unsigned log2 = bm_log2_floor(bytes + bytes / 3);
+        /* to the nearer power of two */
+        uint64_t size = bm_max_u64(bytes / SEGMENTS_WANTED, smallest);
+        unsigned log2 = bm_log2_floor(size + size / 3);
         unsigned max = store->drives.superblock.segment_log2_max;
-        if (bytes >= HUGE_PAGE_FROM / SEGMENTS_WANTED && store->disk_bytes >= HUGE_PAGE_DISK &&
-            log2 < BM_HUGE_PAGE_LOG2)
+        if (log2 < BM_HUGE_PAGE_LOG2 && suits_huge_pages(store, bytes))
                 log2 = BM_HUGE_PAGE_LOG2;
         return UINT64_C(1) << (log2 < max ? log2 : max);
 }

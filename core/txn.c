@@ -14,8 +14,6 @@
 #include "store.h"
 #include "unreadable.h"
 
-enum { LOCK_TRIES = 100 };
-
 void bm_txn_init(struct bm_txn *txn, struct bm_store *store)
 {
         txn->store = store;
@@ -97,20 +95,9 @@ static inline void each_stripe(struct bm_txn *txn, int (*fn)(pthread_rwlock_t *l
         }
 }
 
-/* Held for less time than going to sleep takes, nearly always: so it is worth some tries. */
-static int lock_stripe(pthread_rwlock_t *lock)
-{
-        for (unsigned i = 0; i < LOCK_TRIES; i++) {
-                if (pthread_rwlock_trywrlock(lock) == 0)
-                        return 0;
-                bm_spin_pause();
-        }
-        return pthread_rwlock_wrlock(lock);
-}
-
 static void lock_stripes(struct bm_txn *txn)
 {
-        each_stripe(txn, lock_stripe);
+        each_stripe(txn, bm_stripe_lock);
 }
 
 static void unlock_stripes(struct bm_txn *txn)
