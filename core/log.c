@@ -320,12 +320,12 @@ int bm_log_prepare(struct bm_log *log, uint64_t capacity, uint64_t size, uint64_
                 clock_gettime(CLOCK_MONOTONIC, &began);
                 r = bm_drives_make(log->drives, BM_SEGMENT_LOG, size, capacity + 1, log->epoch,
                                    durable, &made);
-                /* nothing that a sync would write before there is anything in it */
-                if (r == 0)
+                if (r == 0) {
+                        /* nothing that a sync would write before there is anything in it */
                         bm_segment_fill_huge(
                                 made, atomic_load_explicit(&log->sync_span, memory_order_relaxed));
-                if (r == 0)
                         atomic_store_explicit(&log->next, made, memory_order_release);
+                }
                 count_made(log, r, size, elapsed_us(&began));
         }
         pthread_mutex_unlock(&log->prepare_lock);

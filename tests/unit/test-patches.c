@@ -5,8 +5,9 @@
 #include "large-model.h"
 #include "large_patch.h"
 #include "patch.h"
+#include "said.h"
 
-enum { PIECE = BM_PATCH, FINDINGS = 64 };
+enum { PIECE = BM_PATCH };
 
 static uint64_t n_patches(const struct model *m)
 {
@@ -480,28 +481,6 @@ static void read_while_written(void **state)
 }
 
 /* Damage */
-
-struct said {
-        size_t n;
-        char list[FINDINGS][300];
-};
-
-static void on_finding(void *ctx, const struct bm_finding *finding)
-{
-        struct said *s = ctx;
-        assert_true(s->n < FINDINGS);
-        snprintf(s->list[s->n++], sizeof(s->list[0]), "%.*s: %s", (int)finding->key_len,
-                 finding->key ? (const char *)finding->key : "", finding->message);
-}
-
-static bool says(const struct said *said, const char *text)
-{
-        for (size_t i = 0; i < said->n; i++) {
-                if (strstr(said->list[i], text))
-                        return true;
-        }
-        return false;
-}
 
 static void check(struct model *m, struct said *said, int expected)
 {

@@ -2,34 +2,11 @@
 /* Repairing: what is intact stays, what is lost is said, and the result is sound. */
 #include "drives.h"
 #include "large.h"
+#include "said.h"
 #include "store-fixture.h"
 #include "txn.h"
 
-enum { FINDINGS = 64, LARGE = 200000, KEYS = 300 };
-
-struct said {
-        size_t n;
-        char list[FINDINGS][300];
-};
-
-static void on_finding(void *ctx, const struct bm_finding *finding)
-{
-        struct said *s = ctx;
-        assert_true(s->n < FINDINGS);
-        snprintf(s->list[s->n], sizeof(s->list[0]), "%s%.*s: %s", finding->path,
-                 (int)finding->key_len, finding->key ? (const char *)finding->key : "",
-                 finding->message);
-        s->n++;
-}
-
-static bool says(const struct said *said, const char *text)
-{
-        for (size_t i = 0; i < said->n; i++) {
-                if (strstr(said->list[i], text))
-                        return true;
-        }
-        return false;
-}
+enum { LARGE = 200000, KEYS = 300 };
 
 static int repair(struct fixture *f, struct said *said, bool dry_run)
 {
