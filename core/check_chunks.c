@@ -52,7 +52,7 @@ static void report_chunk(struct bm_checker *c, const struct bm_check_chunk *chun
                                 chunk->offset, place);
 }
 
-int bm_check_lost_part(struct bm_checker *c, const struct bm_check_slot *slot, bool patch)
+static int add_lost(struct bm_checker *c, const struct bm_check_slot *slot, bool patch)
 {
         const struct bm_check_chunk chunk = {.patch = patch,
                                              .hash = slot->known.hash,
@@ -86,23 +86,37 @@ static int may_belong(struct bm_checker *c, uint64_t data_id)
         return bm_watch_has_head(&c->store->watch, data_id);
 }
 
-static int visit_chunk(struct bm_check_walk *w, const struct bm_check_slot *slot)
+int bm_check_part(struct bm_check_walk *w, const struct bm_check_slot *slot, bool patch,
+                  struct bm_check_part *part)
 {
         struct bm_checker *c = w->check;
         struct bm_check_verdict v;
-        uint64_t data_id, chunk;
         int r = bm_check_advance(c, slot->known.slot.length);
+        part->whole = false;
         if (r != 0 || !bm_check_judge(w, slot, &v))
                 return r;
         if (v.bad && v.kind == BM_CHECK_RECORD)
-                return bm_check_lost_part(c, slot, false);
+                return add_lost(c, slot, patch);
         if (v.bad)
                 return bm_check_report_verdict(w, slot, &v);
-        if (bm_chunk_key_decode(v.record.key, v.record.key_len, &data_id, &chunk) != 0) {
-                bm_check_report(c, BM_CHECK_STRUCTURE, NULL, "a chunk's key makes no sense");
-                return 0;
-        }
-        if (slot->known.slot.count || bm_chunk_needs(&v.record)) {
+        part->record = v.record;
+        part->whole = bm_chunk_key_decode(v.record.key, v.record.key_len, &part->data_id,
+                                          &part->number) == 0;
+        if (!part->whole)
+                bm_check_report(c, BM_CHECK_STRUCTURE, NULL, "a %s's key makes no sense",
+                                patch ? "patch" : "chunk");
+        return 0;
+}
+
+static int visit_chunk(struct bm_check_walk *w, const struct bm_check_slot *slot)
+{
+        struct bm_checker *c = w->check;
+        struct bm_check_part part;
+        int r = bm_check_part(w, slot, false, &part);
+        if (r != 0 || !part.whole)
+                return r;
+        const uint64_t data_id = part.data_id, chunk = part.number;
+        if (slot->known.slot.count || bm_chunk_needs(&part.record)) {
                 r = bm_check_patches_of(c, data_id, chunk, BM_CHUNK_PIECES);
                 if (r != 0)
                         return r;

@@ -77,22 +77,12 @@ int bm_check_patches_of(struct bm_checker *c, uint64_t data_id, uint64_t chunk, 
 
 static int visit_patch(struct bm_check_walk *w, const struct bm_check_slot *slot)
 {
-        struct bm_checker *c = w->check;
-        struct bm_check_verdict v;
-        uint64_t data_id, piece;
-        int r = bm_check_advance(c, slot->known.slot.length);
-        if (r != 0 || !bm_check_judge(w, slot, &v))
+        struct bm_check_part part;
+        int r = bm_check_part(w, slot, true, &part);
+        if (r != 0 || !part.whole)
                 return r;
-        if (v.bad && v.kind == BM_CHECK_RECORD)
-                return bm_check_lost_part(c, slot, true);
-        if (v.bad)
-                return bm_check_report_verdict(w, slot, &v);
-        if (bm_chunk_key_decode(v.record.key, v.record.key_len, &data_id, &piece) != 0) {
-                bm_check_report(c, BM_CHECK_STRUCTURE, NULL, "a patch's key makes no sense");
-                return 0;
-        }
-        return bm_check_patches_of(c, data_id, piece / BM_CHUNK_PIECES,
-                                   (unsigned)(piece % BM_CHUNK_PIECES));
+        return bm_check_patches_of(w->check, part.data_id, part.number / BM_CHUNK_PIECES,
+                                   (unsigned)(part.number % BM_CHUNK_PIECES));
 }
 
 int bm_check_patches(struct bm_checker *c)

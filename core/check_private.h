@@ -135,8 +135,16 @@ void bm_check_names_free(struct bm_checker *c);
 /* Chunks of large values (check_chunks.c) */
 
 int bm_check_chunks(struct bm_checker *c);
-/* A damaged chunk, or PATCH of one, is to be reported under its value's name. */
-int bm_check_lost_part(struct bm_checker *c, const struct bm_check_slot *slot, bool patch);
+/* A chunk, or a patch of one: its key, if it is WHOLE. */
+struct bm_check_part {
+        bool whole;
+        uint64_t data_id, number;
+        struct bm_record record;
+};
+/* Looks at what SLOT leads to, a chunk or a PATCH. What is wrong with it is reported, or will be
+ * under its value's name; then PART is not whole. */
+int bm_check_part(struct bm_check_walk *w, const struct bm_check_slot *slot, bool patch,
+                  struct bm_check_part *part);
 
 /* Their patches (check_patches.c); those of one chunk, or one PIECE of it alone. */
 int bm_check_patches(struct bm_checker *c);
