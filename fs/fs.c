@@ -177,6 +177,11 @@ int fs_stat(struct fs *fs, struct fs_inode *inode, struct stat *st)
         return result;
 }
 
+double fs_attr_timeout(struct fs *fs, struct fs_inode *inode)
+{
+        return fs_inode_is_losing(fs->inodes, inode, fs_time_now()) ? 0 : FS_FOREVER;
+}
+
 int fs_name_of(struct fs *fs, fuse_ino_t parent, const char *text, struct fs_name *name)
 {
         int result = fs_name_check(text, &name->key_len);
@@ -217,7 +222,7 @@ int fs_entry_of_view(struct fs *fs, struct fs_inode *dir, const void *key, size_
                 return -ENOMEM;
         *entry = (struct fuse_entry_param){
                 .ino = view->record_id,
-                .attr_timeout = FS_FOREVER,
+                .attr_timeout = view->by_id ? fs_attr_timeout(fs, inode) : FS_FOREVER,
                 .entry_timeout = FS_FOREVER,
         };
         result = fs_stat_of_view(fs, inode, view, 0, &entry->attr);

@@ -85,6 +85,10 @@ BM_CHECKED int fs_stat_of_view(struct fs *fs, struct fs_inode *inode, const stru
 
 BM_CHECKED int fs_stat(struct fs *fs, struct fs_inode *inode, struct stat *st);
 
+/* For how long the kernel may keep attributes of INODE that were read before
+ * this is called, seconds: for good, but while it loses one of its names. */
+double fs_attr_timeout(struct fs *fs, struct fs_inode *inode);
+
 /* Sets the times of ATTR, a directory's, that come from the map's last change. */
 void fs_apply_map_time(struct fs_attr *attr, int64_t changed_ns);
 

@@ -136,14 +136,22 @@ void fs_move_end(struct fs_inodes *inodes, struct fs_move *move);
  * the length that was announced. Nothing, if it is found by its id. */
 void fs_moved(struct fs_inodes *inodes, struct fs_move *move, struct fs_inode *dir, const void *key,
               size_t key_len);
-/* It lost a name and has others. */
-void fs_moved_to_id(struct fs_inodes *inodes, struct fs_move *move);
+/* It lost a name at NOW and has others. */
+void fs_moved_to_id(struct fs_inodes *inodes, struct fs_move *move, int64_t now);
 /* The record was removed and kept; it is freed when the last reference goes. */
 void fs_moved_to_orphans(struct fs_inodes *inodes, struct fs_move *move, int64_t now);
 /* A directory was removed; LAST is what stat shows from now on. */
 void fs_moved_away(struct fs_inodes *inodes, struct fs_move *move, const struct stat *last);
 
-/* Whether it was, and then what stat shows. */
+/*
+ * Whether it loses one of several names, or did within the second before NOW.
+ * The kernel takes one off its own number of names when it hears that a name is
+ * gone. If it is told the new number before that, by an answer that overtook
+ * the other, it is one short: so it must not keep what it is told meanwhile.
+ */
+bool fs_inode_is_losing(struct fs_inodes *inodes, struct fs_inode *inode, int64_t now);
+
+/* Whether it was removed, and then what stat shows. */
 bool fs_inode_is_gone(struct fs_inodes *inodes, struct fs_inode *dir, struct stat *last);
 
 /* The hash of a file's contents, kept until the next write */

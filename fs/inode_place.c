@@ -67,6 +67,22 @@ bool fs_inode_settle(struct fs_inodes *inodes, struct fs_inode *inode, const str
         return moved;
 }
 
+#define NS_PER_SECOND INT64_C(1000000000)
+
+bool fs_inode_is_losing(struct fs_inodes *inodes, struct fs_inode *inode, int64_t now)
+{
+        struct stripe *stripe = fs_inode_lock(inodes, inode->id);
+        bool losing = false;
+
+        /* one that moves may be losing a name */
+        if (inode->flags & INODE_BY_ID)
+                losing = inode->flags & INODE_MOVING ||
+                         (inode->key.unnamed_ns <= now &&
+                          now - inode->key.unnamed_ns < NS_PER_SECOND);
+        fs_inode_unlock(stripe);
+        return losing;
+}
+
 int fs_move_begin(struct fs_inodes *inodes, struct fs_move *move, struct fs_inode *inode,
                   size_t key_len)
 {
@@ -84,6 +100,7 @@ int fs_move_begin(struct fs_inodes *inodes, struct fs_move *move, struct fs_inod
         pthread_mutex_lock(&inodes->moves_lock);
         wait_still_locked(inodes, inode);
         inode->moving = true;
+        fs_inode_set_flag(inodes, inode, INODE_MOVING, true);
         pthread_mutex_unlock(&inodes->moves_lock);
         return 0;
 }
@@ -94,6 +111,7 @@ void fs_move_end(struct fs_inodes *inodes, struct fs_move *move)
         if (!move->inode)
                 return;
         pthread_mutex_lock(&inodes->moves_lock);
+        fs_inode_set_flag(inodes, move->inode, INODE_MOVING, false);
         move->inode->moving = false;
         if (inodes->n_waiting)
                 pthread_cond_broadcast(&inodes->moves_done);
@@ -132,10 +150,11 @@ struct fs_inode *fs_inode_unname(struct fs_inode *inode, enum inode_flag flag)
         inode->dir = NULL;
         inode->n_moves++;
         fs_inode_free_key(inode);
+        memset(&inode->key, 0, sizeof(inode->key));
         return dir;
 }
 
-void fs_moved_to_id(struct fs_inodes *inodes, struct fs_move *move)
+void fs_moved_to_id(struct fs_inodes *inodes, struct fs_move *move, int64_t now)
 {
         struct fs_inode *inode = move->inode, *old_dir = NULL;
         struct stripe *stripe;
@@ -145,6 +164,7 @@ void fs_moved_to_id(struct fs_inodes *inodes, struct fs_move *move)
         stripe = fs_inode_lock(inodes, inode->id);
         if (!(inode->flags & INODE_BY_ID))
                 old_dir = fs_inode_unname(inode, INODE_BY_ID);
+        inode->key.unnamed_ns = now;
         fs_inode_unlock(stripe);
         fs_inode_put(inodes, old_dir);
 }

@@ -23,7 +23,7 @@ void fs_op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         struct stat st;
         int result = inode ? fs_stat(fs, inode, &st) : -ESTALE;
 
-        fs_reply_attr(req, result, &st);
+        fs_reply_attr(req, result, &st, inode ? fs_attr_timeout(fs, inode) : 0);
         fs_inode_put(fs->inodes, inode);
 }
 
@@ -172,7 +172,8 @@ void fs_op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *want, int to_set
                 if (n > 0)
                         c.n_groups += n < MAX_GROUPS - 1 ? n : MAX_GROUPS - 1;
         }
-        fs_reply_attr(req, inode ? change(fs, inode, &c, &st) : -ESTALE, &st);
+        int result = inode ? change(fs, inode, &c, &st) : -ESTALE;
+        fs_reply_attr(req, result, &st, inode ? fs_attr_timeout(fs, inode) : 0);
         fs_inode_put(fs->inodes, inode);
 }
 

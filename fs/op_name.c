@@ -121,7 +121,7 @@ static int unlink_named(struct fs *fs, const struct fs_name *name, struct named 
         if (!result)
                 result = fs->backend.remove(fs->backend.ctx, &ref, &args, NULL);
         if (!result && left > 0)
-                fs_moved_to_id(fs->inodes, &move);
+                fs_moved_to_id(fs->inodes, &move, fs_time_now());
         else if (!result)
                 fs_moved_to_orphans(fs->inodes, &move, stamp.now);
         fs_move_end(fs->inodes, &move);
@@ -212,7 +212,7 @@ static void follow(struct fs *fs, struct renaming *r, struct fs_move *source,
         else if (r->target.is_map)
                 fs_moved_away(fs->inodes, target, &r->target.last);
         else if (r->args.victim_links > 0)
-                fs_moved_to_id(fs->inodes, target);
+                fs_moved_to_id(fs->inodes, target, fs_time_now());
         else if (r->args.orphan_victim && r->args.victim_id == r->target.record_id)
                 fs_moved_to_orphans(fs->inodes, target, fs_time_now());
         else if (r->args.orphan_victim && r->args.victim_id)

@@ -47,12 +47,12 @@ void fs_reply(fuse_req_t req, int result)
         fuse_reply_err(req, fs_errno(result));
 }
 
-void fs_reply_attr(fuse_req_t req, int result, const struct stat *st)
+void fs_reply_attr(fuse_req_t req, int result, const struct stat *st, double timeout)
 {
         if (result)
                 fs_reply(req, result);
         else
-                fuse_reply_attr(req, st, FS_FOREVER);
+                fuse_reply_attr(req, st, timeout);
 }
 
 void fs_reply_no_entry(fuse_req_t req)

@@ -10,7 +10,8 @@
 
 #include "fuse_api.h"
 
-/* How long the kernel may keep what it is told, seconds: it is told of all changes. */
+/* How long the kernel may keep what it is told, seconds: it is told of all changes.
+ * Of attributes: see fs_attr_timeout. */
 #define FS_FOREVER (10.0 * 365 * 24 * 3600)
 
 /* The error number, positive, of a core result: 0, a negative errno, an enum bm_error. */
@@ -19,8 +20,8 @@ int fs_errno(int result);
 /* Answers with RESULT: success without content, or the failure. */
 void fs_reply(fuse_req_t req, int result);
 
-/* Answers with RESULT if that is a failure, else with ST. */
-void fs_reply_attr(fuse_req_t req, int result, const struct stat *st);
+/* Answers with RESULT if that is a failure, else with ST, to be kept for TIMEOUT seconds. */
+void fs_reply_attr(fuse_req_t req, int result, const struct stat *st, double timeout);
 
 /* That there is no such name, in a way that the kernel remembers. */
 void fs_reply_no_entry(fuse_req_t req);

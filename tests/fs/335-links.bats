@@ -219,6 +219,36 @@ END
         check_store
 }
 
+# The kernel takes one off what it knows when it hears that a name is gone. An
+# answer that overtakes that one and has it taken off already must not be kept.
+@test "the number is right after a stat that overtook an unlink" {
+        umount_store
+        touch "$SCRATCH/answer" "$SCRATCH/answer.calls"
+        SLOW_ANSWER=$SCRATCH/answer \
+                LD_PRELOAD=${BUCKETMAP_SLOW_CALLS:-$BUCKETMAP_BUILD/tests/fs/libslow-calls.so} \
+                mount_store
+        touch "$MNT/file"
+        for name in a b c d; do ln "$MNT/file" "$MNT/$name"; done
+        rm "$MNT/a"
+        for command in "rm $MNT/b" "mv $MNT/other $MNT/c"; do
+                touch "$MNT/other"
+                links=$(stat --cached=never -c %h "$MNT/file")
+                : >"$SCRATCH/answer.calls"
+                exec 9<"$SCRATCH/answer"
+                flock 9
+                $command 3>&- 9>&- &
+                is_being_answered() { [ -s "$SCRATCH/answer.calls" ]; }
+                wait_until is_being_answered
+                overtaking=$(stat --cached=never -c %h "$MNT/file")
+                exec 9<&-
+                wait "$!"
+                assert_equal "$overtaking" $((links - 1))
+                assert_equal "$(stat -c %h "$MNT/file")" $((links - 1))
+        done
+        umount_store
+        check_store
+}
+
 @test "many at once link and unlink one file: the number is right in the end" {
         : >"$MNT/file"
         cat >race.py <<'END'

@@ -2,8 +2,9 @@
 /*
  * For LD_PRELOAD: system calls as slow or as poor as a test wants them.
  * SLOW_SYNC=FILE: a sync of a segment adds a line to FILE.calls, and then
- * waits until nobody holds a lock on FILE. NO_LOCKS: flock is ENOLCK, as over
- * NFS without a lock daemon.
+ * waits until nobody holds a lock on FILE. SLOW_ANSWER=FILE: likewise before
+ * libfuse answers with nothing but an error number. NO_LOCKS: flock is ENOLCK,
+ * as over NFS without a lock daemon.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -13,6 +14,8 @@
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
+
+#include "fuse_api.h"
 
 static int real_flock(int fd, int operation)
 {
@@ -49,6 +52,17 @@ int fdatasync(int fd)
                 wait_for(file);
         }
         return call(fd);
+}
+
+int fuse_reply_err(fuse_req_t req, int error)
+{
+        int (*call)(fuse_req_t, int) = (int (*)(fuse_req_t, int))dlsym(RTLD_NEXT, "fuse_reply_err");
+        const char *file = getenv("SLOW_ANSWER");
+        if (file) {
+                add_line(file, "answer");
+                wait_for(file);
+        }
+        return call(req, error);
 }
 
 int flock(int fd, int operation)

@@ -380,10 +380,15 @@ static void one_of_several_names_is_no_place(void **state)
         fs_moved(inodes, &move, dir, "c", 1);
         fs_move_end(inodes, &move);
         assert_place(7, NULL, "by an id");
+        assert_false(fs_inode_is_losing(inodes, inode, 1));
         assert_int_equal(fs_move_begin(inodes, &move, inode, 0), 0);
-        fs_moved_to_id(inodes, &move);
+        assert_true(fs_inode_is_losing(inodes, inode, 500));
+        fs_moved_to_id(inodes, &move, 1000);
         fs_move_end(inodes, &move);
         assert_place(7, NULL, "by an id");
+        assert_true(fs_inode_is_losing(inodes, inode, 1000));
+        assert_true(fs_inode_is_losing(inodes, inode, 1000 + 999999999));
+        assert_false(fs_inode_is_losing(inodes, inode, 1000 + 1000000000));
 
         assert_int_equal(fs_move_begin(inodes, &move, inode, 0), 0);
         fs_moved_to_orphans(inodes, &move, 12);
