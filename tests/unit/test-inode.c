@@ -360,6 +360,7 @@ static void look_up_name(uint64_t dir_id, const char *key, uint64_t id)
 /* All names of a record are one inode, which no name's end concerns. */
 static void one_of_several_names_is_no_place(void **state)
 {
+        const int64_t now = INT64_C(1800000000) * 1000000000;
         struct fs_move move;
         struct fs_inode *inode, *dir;
         struct fs_place before;
@@ -380,15 +381,15 @@ static void one_of_several_names_is_no_place(void **state)
         fs_moved(inodes, &move, dir, "c", 1);
         fs_move_end(inodes, &move);
         assert_place(7, NULL, "by an id");
-        assert_false(fs_inode_is_losing(inodes, inode, 1));
+        assert_false(fs_inode_is_losing(inodes, inode, now));
         assert_int_equal(fs_move_begin(inodes, &move, inode, 0), 0);
-        assert_true(fs_inode_is_losing(inodes, inode, 500));
-        fs_moved_to_id(inodes, &move, 1000);
+        assert_true(fs_inode_is_losing(inodes, inode, now));
+        fs_moved_to_id(inodes, &move, now);
         fs_move_end(inodes, &move);
         assert_place(7, NULL, "by an id");
-        assert_true(fs_inode_is_losing(inodes, inode, 1000));
-        assert_true(fs_inode_is_losing(inodes, inode, 1000 + 999999999));
-        assert_false(fs_inode_is_losing(inodes, inode, 1000 + 1000000000));
+        assert_true(fs_inode_is_losing(inodes, inode, now));
+        assert_true(fs_inode_is_losing(inodes, inode, now + 999999999));
+        assert_false(fs_inode_is_losing(inodes, inode, now + 1000000000));
 
         assert_int_equal(fs_move_begin(inodes, &move, inode, 0), 0);
         fs_moved_to_orphans(inodes, &move, 12);
