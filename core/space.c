@@ -10,7 +10,7 @@
 #include "store.h"
 
 enum {
-        SEGMENTS_WANTED = 32,      /* so many make up what lives */
+        SEGMENTS_WANTED = 64,      /* so many make up what lives */
         TABLES_SLACK = 64 << 10,   /* headers, and the ends of blocks */
         BLOCK_BYTES_A_ROW = 512,   /* fewer bytes has no index block that has a row in the tables */
         HUGE_PAGE_FROM = 32 << 20, /* bytes that live, */
