@@ -10,7 +10,8 @@
 #include "store.h"
 
 enum {
-        SEGMENTS_WANTED = 64,      /* so many make up what lives */
+        SEGMENTS_WANTED = 64,      /* so many make up what lives, */
+        SEGMENTS_FEW = 32,         /* or so many, where those would be smaller than a huge page */
         TABLES_SLACK = 64 << 10,   /* headers, and the ends of blocks */
         BLOCK_BYTES_A_ROW = 512,   /* fewer bytes has no index block that has a row in the tables */
         HUGE_PAGE_FROM = 32 << 20, /* bytes that live, */
@@ -56,7 +57,8 @@ static uint64_t wanted_size(struct bm_store *store)
         if (store->disk_bytes && bytes > store->disk_bytes)
                 bytes = store->disk_bytes;
         /* to the nearer power of two */
-        uint64_t size = bm_max_u64(bytes / SEGMENTS_WANTED, smallest);
+        uint64_t size = bm_min_u64(bytes / SEGMENTS_FEW, UINT64_C(1) << BM_HUGE_PAGE_LOG2);
+        size = bm_max_u64(bm_max_u64(size, bytes / SEGMENTS_WANTED), smallest);
         unsigned log2 = bm_log2_floor(size + size / 3);
         unsigned max = store->drives.superblock.segment_log2_max;
         if (log2 < BM_HUGE_PAGE_LOG2 && suits_huge_pages(store, bytes))
