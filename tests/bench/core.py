@@ -2,7 +2,8 @@
 """libbucketmap against other stores on one load: rates, latencies, disk, memory.
 
 The loads are run one after the other by the program bench-core; in each all
-stores take turns. Ratios are against the best of the others in that line."""
+stores take turns. Ratios are against the best of the others in that line, but the floor:
+"memory" is a hash table in memory that finds and does nothing else."""
 import argparse
 import json
 import os
@@ -12,6 +13,7 @@ import frame
 import plots
 
 OURS = "bucketmap"
+FLOOR = "memory"  # no store: what one operation after the other costs at least
 PHASES = ["insert", "hit", "miss", "scan", "ref", "overwrite_same", "overwrite_other", "delete"]
 
 # what DESIGN.md wants of a rate, as ratios to the best other: first, goal
@@ -64,7 +66,7 @@ def show(name, figures, keys):
         if not cells:
             continue
         rates = {store: cells[store]["ops_per_s"] for store in stores}
-        others = [rate for store, rate in rates.items() if store != OURS]
+        others = [rate for store, rate in rates.items() if store not in (OURS, FLOOR)]
         row = [phase + name, *(frame.number(rates[s] / 1000, 1) for s in stores)]
         if OURS in rates and others:
             ratio = rates[OURS] / max(others)
@@ -85,7 +87,7 @@ def show(name, figures, keys):
         cells = figures.get(moment)
         if cells:
             ratios = [cells[s]["disk_over_logical"] for s in stores]
-            row = [moment, *(f"{ratio:.2f}" for ratio in ratios)]
+            row = [moment, *(f"{ratio:.2f}" if s != FLOOR else "" for s, ratio in zip(stores, ratios))]
             judged = name in ("", " 10 M") and stores[0] == OURS
             rows.append(row + [frame.mark(ratios[0], *wanted) if judged else ""])
     frame.table(rows)
@@ -121,12 +123,15 @@ def show_ours(results):
 
 
 def merged(results):
-    """{phase: {store: figures}}, the phases of all loads but the first with the load's name."""
+    """{phase: {store: figures}}, the phases of all loads but the first with the load's name.
+    The floor has phases of its own, so that nobody takes it for a store."""
     told = {}
     for name, figures in results.items():
         for phase, cells in figures.items():
             if isinstance(cells, dict):
-                told[phase + name] = cells
+                told[phase + name] = {store: cell for store, cell in cells.items() if store != FLOOR}
+                if FLOOR in cells and phase in PHASES:
+                    told["floor of " + phase + name] = {FLOOR: cells[FLOOR]}
     return told
 
 
@@ -158,7 +163,8 @@ def main():
         show(name, figures, figures["keys"])
     show_ours(results)
     if options.plot:
-        plots.insert_latency(options.plot, results[chosen[-1][0]]["insert"])
+        cells = results[chosen[-1][0]]["insert"]
+        plots.insert_latency(options.plot, {store: cells[store] for store in cells if store != FLOOR})
     if options.json:
         with open(options.json, "w", encoding="utf-8") as out:
             json.dump(merged(results), out, indent=1)

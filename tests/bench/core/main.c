@@ -112,6 +112,14 @@ static bool listed(const char *list, const char *name)
         return false;
 }
 
+/* The floor makes nothing durable. */
+static bool takes_part(const struct options *o, const struct peer *peer)
+{
+        if (peer->floor && (o->reopen || o->load.durability != UNSYNCED))
+                return false;
+        return listed(o->peers, peer->name) && (o->load.threads == 1 || peer->threads);
+}
+
 struct bench {
         struct options options;
         struct runner runners[PEERS_MAX];
@@ -422,7 +430,7 @@ int main(int argc, char **argv)
         for (unsigned i = 0; bench_peers[i]; i++) {
                 const struct peer *peer = bench_peers[i];
 
-                if (!listed(o->peers, peer->name) || (o->load.threads > 1 && !peer->threads))
+                if (!takes_part(o, peer))
                         continue;
                 if (runner_start(&bench.runners[bench.n], peer, work, &o->load) != 0)
                         return 1;

@@ -36,6 +36,7 @@ struct peer {
         const char *name;
         const char *settings;
         bool threads; /* several may work at the same time */
+        bool floor;   /* no store: nothing is to be compared with it, and it keeps nothing */
         void *(*open)(const struct setup *setup);
         int (*close)(void *db);
         void *(*attach)(void *db);
@@ -53,7 +54,7 @@ struct peer {
 extern const struct peer *const bench_peers[];
 
 extern const struct peer peer_bucketmap, peer_tkrzw, peer_kyoto, peer_lmdb, peer_rocksdb, peer_gdbm,
-        peer_bdb, peer_sqlite;
+        peer_bdb, peer_sqlite, peer_memory;
 
 /* Peers that have no place for a count keep it in the value's first 8 bytes. */
 enum { COUNT_BYTES = 8, PACKED_MAX = (256 << 10) + COUNT_BYTES };
