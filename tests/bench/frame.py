@@ -6,12 +6,14 @@ Figures are kept as {phase: {subject: {quantity: number}}}, which is also what
 """
 import argparse
 import json
+import mmap
 import os
 import platform
 import shutil
 import statistics
 import subprocess
 import tempfile
+import time
 
 
 def parser(description):
@@ -79,6 +81,19 @@ def table(rows):
     print(flush=True)
 
 
+FRESH_PAGES = 32768
+
+
+def fresh_page_us():
+    """What the first touch of a page costs. Some virtual machines give free memory back to
+    their host, and a page of it then takes several times as long: who writes a log pays that."""
+    with mmap.mmap(-1, FRESH_PAGES * mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as fresh:
+        fresh.madvise(mmap.MADV_NOHUGEPAGE)
+        start = time.monotonic_ns()
+        fresh[::mmap.PAGESIZE] = b"x" * FRESH_PAGES
+        return (time.monotonic_ns() - start) / 1e3 / FRESH_PAGES
+
+
 def machine(directory):
     """One line about what the figures come from."""
     model = "unknown processor"
@@ -91,7 +106,8 @@ def machine(directory):
                           check=True).stdout.strip()
     load = os.getloadavg()[0]
     return (f"{os.cpu_count()} x {model}, Linux {platform.release()}, "
-            f"{directory} on {kind}, load {load:.1f} at the start")
+            f"{directory} on {kind}, load {load:.1f} at the start, "
+            f"{fresh_page_us():.1f} us for a fresh page")
 
 
 class Scratch:
