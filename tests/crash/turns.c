@@ -11,7 +11,7 @@
 #include "same_luck.h"
 #include "trace.h"
 
-enum { THREADS_MAX = 64, SPURIOUS = 32 };
+enum { THREADS_MAX = 64, SPURIOUS = 32, NS_PER_SECOND = 1000000000 };
 
 enum state { UNUSED, READY, WAITING, ENDED };
 
@@ -44,6 +44,7 @@ declare(pthread_cond_wait);
 declare(pthread_cond_timedwait);
 declare(pthread_cond_signal);
 declare(pthread_cond_broadcast);
+int __real_clock_gettime(clockid_t clock, struct timespec *t);
 
 bool turns_running(void)
 {
@@ -286,13 +287,25 @@ int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock)
         return self ? wait_on(cond, lock, NULL) : __real_pthread_cond_wait(cond, lock);
 }
 
+/* Threads without turns wait for real, and by same_luck's clock that would be for decades. */
+static struct timespec real_moment(uint64_t deadline)
+{
+        const uint64_t now = same_luck_now();
+        struct timespec t;
+        __real_clock_gettime(CLOCK_MONOTONIC, &t);
+        const uint64_t ns = (uint64_t)t.tv_nsec + (deadline > now ? deadline - now : 0);
+        return (struct timespec){.tv_sec = t.tv_sec + (time_t)(ns / NS_PER_SECOND),
+                                 .tv_nsec = (long)(ns % NS_PER_SECOND)};
+}
+
 int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
                                   const struct timespec *until)
 {
-        if (!self)
-                return __real_pthread_cond_timedwait(cond, lock, until);
         uint64_t deadline = same_luck_moment(until);
-        return wait_on(cond, lock, &deadline);
+        if (self)
+                return wait_on(cond, lock, &deadline);
+        const struct timespec really = real_moment(deadline);
+        return __real_pthread_cond_timedwait(cond, lock, &really);
 }
 
 int __wrap_pthread_cond_signal(pthread_cond_t *cond)
