@@ -67,18 +67,20 @@ bool fs_inode_settle(struct fs_inodes *inodes, struct fs_inode *inode, const str
         return moved;
 }
 
-#define NS_PER_SECOND INT64_C(1000000000)
+/* By then whoever removed a name has heard of it: ns. */
+#define ANSWER_TAKES INT64_C(1000000000)
 
 bool fs_inode_is_losing(struct fs_inodes *inodes, struct fs_inode *inode, int64_t now)
 {
         struct stripe *stripe = fs_inode_lock(inodes, inode->id);
         bool losing = false;
 
-        /* one that moves may be losing a name */
+        /* One that moves may be losing a name; it is stamped, with this lock, before it has moved.
+         */
         if (inode->flags & INODE_BY_ID)
-                losing = inode->flags & INODE_MOVING ||
-                         (inode->key.unnamed_ns <= now &&
-                          now - inode->key.unnamed_ns < NS_PER_SECOND);
+                losing =
+                        atomic_load(&inode->moving) || (inode->key.unnamed_ns <= now &&
+                                                        now - inode->key.unnamed_ns < ANSWER_TAKES);
         fs_inode_unlock(stripe);
         return losing;
 }
@@ -100,7 +102,6 @@ int fs_move_begin(struct fs_inodes *inodes, struct fs_move *move, struct fs_inod
         pthread_mutex_lock(&inodes->moves_lock);
         wait_still_locked(inodes, inode);
         inode->moving = true;
-        fs_inode_set_flag(inodes, inode, INODE_MOVING, true);
         pthread_mutex_unlock(&inodes->moves_lock);
         return 0;
 }
@@ -111,7 +112,6 @@ void fs_move_end(struct fs_inodes *inodes, struct fs_move *move)
         if (!move->inode)
                 return;
         pthread_mutex_lock(&inodes->moves_lock);
-        fs_inode_set_flag(inodes, move->inode, INODE_MOVING, false);
         move->inode->moving = false;
         if (inodes->n_waiting)
                 pthread_cond_broadcast(&inodes->moves_done);

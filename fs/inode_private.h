@@ -23,16 +23,14 @@ enum inode_flag {
         INODE_HASHED = 8,
         INODE_SET_GID = 16,
         INODE_DAMAGED = 32,
-        INODE_BY_ID = 64,   /* the record is kept by its id: no key */
-        INODE_MOVING = 128, /* as .moving, for who must not wait */
+        INODE_BY_ID = 64, /* the record is kept by its id: no key */
 };
 
 struct fs_inode {
         /* constant */
         uint64_t id;
         bool is_dir;
-        /* guarded by moves_lock */
-        bool moving;
+        atomic_bool moving; /* changed under moves_lock */
         /* guarded by the stripe's lock, but refs, map and n_writes */
         uint8_t flags;
         uint8_t key_len;
@@ -117,10 +115,6 @@ static inline struct fs_inode *fs_inode_hold(struct fs_inode *inode)
  * FAR, for a key longer than NEAR_KEY, becomes the inode's. */
 void fs_inode_set_key(struct fs_inode *inode, const void *key, size_t key_len, char *far);
 void fs_inode_free_key(struct fs_inode *inode);
-
-/* inode_state.c */
-void fs_inode_set_flag(struct fs_inodes *inodes, struct fs_inode *inode, enum inode_flag flag,
-                       bool on);
 
 /* inode_place.c; locked. It has no key any more. Returns its directory, to be put. */
 struct fs_inode *fs_inode_unname(struct fs_inode *inode, enum inode_flag flag);

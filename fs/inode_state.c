@@ -21,18 +21,6 @@ bool fs_inode_has_told(const struct fs_inode *dir)
         return atomic_load(&dir->has_told);
 }
 
-void fs_inode_set_flag(struct fs_inodes *inodes, struct fs_inode *inode, enum inode_flag flag,
-                       bool on)
-{
-        struct stripe *stripe = fs_inode_lock(inodes, inode->id);
-
-        if (on)
-                inode->flags |= (uint8_t)flag;
-        else
-                inode->flags &= (uint8_t)~flag;
-        fs_inode_unlock(stripe);
-}
-
 static bool has_flag(struct fs_inodes *inodes, struct fs_inode *inode, enum inode_flag flag)
 {
         struct stripe *stripe = fs_inode_lock(inodes, inode->id);
@@ -73,6 +61,18 @@ int fs_inode_map(struct fs_inodes *inodes, struct fs_inode *dir, struct bm_map *
         return 0;
 }
 
+static void set_flag(struct fs_inodes *inodes, struct fs_inode *inode, enum inode_flag flag,
+                     bool on)
+{
+        struct stripe *stripe = fs_inode_lock(inodes, inode->id);
+
+        if (on)
+                inode->flags |= (uint8_t)flag;
+        else
+                inode->flags &= (uint8_t)~flag;
+        fs_inode_unlock(stripe);
+}
+
 void fs_inode_set_group(struct fs_inodes *inodes, struct fs_inode *dir, bool set_gid, uint32_t gid)
 {
         struct stripe *stripe = fs_inode_lock(inodes, dir->id);
@@ -97,7 +97,7 @@ bool fs_inode_group(struct fs_inodes *inodes, struct fs_inode *dir, uint32_t *gi
 
 void fs_inode_set_damaged(struct fs_inodes *inodes, struct fs_inode *dir, bool damaged)
 {
-        fs_inode_set_flag(inodes, dir, INODE_DAMAGED, damaged);
+        set_flag(inodes, dir, INODE_DAMAGED, damaged);
 }
 
 bool fs_inode_damaged(struct fs_inodes *inodes, struct fs_inode *dir)
