@@ -122,6 +122,10 @@ def show_ours(results):
         frame.table(rows)
 
 
+def stores_of(cells):
+    return {store: cell for store, cell in cells.items() if store != FLOOR}
+
+
 def merged(results):
     """{phase: {store: figures}}, the phases of all loads but the first with the load's name.
     The floor has phases of its own, so that nobody takes it for a store."""
@@ -129,7 +133,7 @@ def merged(results):
     for name, figures in results.items():
         for phase, cells in figures.items():
             if isinstance(cells, dict):
-                told[phase + name] = {store: cell for store, cell in cells.items() if store != FLOOR}
+                told[phase + name] = stores_of(cells)
                 if FLOOR in cells and phase in PHASES:
                     told["floor of " + phase + name] = {FLOOR: cells[FLOOR]}
     return told
@@ -163,8 +167,7 @@ def main():
         show(name, figures, figures["keys"])
     show_ours(results)
     if options.plot:
-        cells = results[chosen[-1][0]]["insert"]
-        plots.insert_latency(options.plot, {store: cells[store] for store in cells if store != FLOOR})
+        plots.insert_latency(options.plot, stores_of(results[chosen[-1][0]]["insert"]))
     if options.json:
         with open(options.json, "w", encoding="utf-8") as out:
             json.dump(merged(results), out, indent=1)

@@ -26,7 +26,9 @@ const struct peer *const bench_peers[] = {
 #ifdef HAVE_SQLITE
         &peer_sqlite,
 #endif
-        &peer_memory,    NULL,
+        /* no store */
+        &peer_memory,
+        NULL,
 };
 
 size_t pack_count(void *buf, const void *value, size_t len, uint64_t count)
