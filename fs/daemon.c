@@ -19,6 +19,11 @@
 /* How long the start may take before a terminal is told. */
 #define PATIENCE_SECONDS 2
 
+/* A session's nice value where the scheduler groups tasks by sessions (autogroup, sched(7)). A
+ * daemon as heavy as its clients is woken on another processor than theirs: with two of each a
+ * request took five times as long (core/DESIGN.md, "The mount, measured"). */
+#define SESSION_NICE "3"
+
 /* A descriptor inherited from a shell or a test harness would keep it waiting for our end. */
 static int keep_only(int fd)
 {
@@ -54,6 +59,18 @@ pid_t daemon_fork(struct daemon *daemon)
         return pid;
 }
 
+/* Without autogroups there is no such file, and nothing to mend. */
+static void weigh_less(void)
+{
+        int fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
+
+        if (fd < 0)
+                return;
+        if (write(fd, SESSION_NICE, strlen(SESSION_NICE)) < 0)
+                log_message(BM_LOG_INFO, "the session's nice value stays: %s", strerror(errno));
+        close(fd);
+}
+
 void daemon_ready(struct daemon *daemon)
 {
         int null;
@@ -61,7 +78,8 @@ void daemon_ready(struct daemon *daemon)
         if (daemon->ready_fd < 0)
                 return;
         log_to_syslog();
-        setsid();
+        if (setsid() > 0)
+                weigh_less();
         if (chdir("/"))
                 log_message(BM_LOG_WARNING, "cannot leave the working directory: %s",
                             strerror(errno));

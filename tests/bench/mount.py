@@ -4,7 +4,8 @@
 Each phase is done on all of them in turn before the next, so that a noisy
 machine is noisy for all. With one client it and the daemon share a processor:
 the time is what both cost together. Several have all processors. What tells is
-the ratio to the daemon that does nothing.
+the ratio to the daemon that does nothing; that one stays in the session of the
+clients, where it is woken fastest, ours has its own as a daemon does.
 """
 import argparse
 import io

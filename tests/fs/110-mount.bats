@@ -28,6 +28,17 @@ refused() {
         assert_equal "$(cat "$MNT/greeting")" hello
 }
 
+@test "a daemon's session weighs less than its clients', which keep their own" {
+        local of=/proc/$$/autogroup mine
+
+        require_fuse
+        [ -e "$of" ] || skip "this kernel has no groups by session"
+        mine=$(<"$of")
+        mount_store
+        [[ $(<"/proc/$(daemon_pid)/autogroup") = *" nice 3" ]]
+        assert_equal "$(<"$of")" "$mine"
+}
+
 @test "an empty directory becomes a store" {
         require_fuse
         mkdir "$STORE"
