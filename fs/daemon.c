@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -23,6 +24,7 @@
  * daemon as heavy as its clients is woken on another processor than theirs: with two of each a
  * request took five times as long (core/DESIGN.md, "The mount, measured"). */
 #define SESSION_NICE "3"
+#define WEIGH_TRIES  10
 
 /* A descriptor inherited from a shell or a test harness would keep it waiting for our end. */
 static int keep_only(int fd)
@@ -59,27 +61,36 @@ pid_t daemon_fork(struct daemon *daemon)
         return pid;
 }
 
-/* Without autogroups there is no such file, and nothing to mend. */
+/* Without autogroups there is no such file, and nothing to mend. Of ordinary users the kernel takes
+ * one such value in a tenth of a second, from all of them together. */
 static void weigh_less(void)
 {
+        const struct timespec pause = {.tv_nsec = 100000000};
         int fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
+        ssize_t n = -1;
 
         if (fd < 0)
                 return;
-        if (write(fd, SESSION_NICE, strlen(SESSION_NICE)) < 0)
+        for (unsigned i = 0; i < WEIGH_TRIES; i++) {
+                n = write(fd, SESSION_NICE, strlen(SESSION_NICE));
+                if (n >= 0 || errno != EAGAIN)
+                        break;
+                nanosleep(&pause, NULL);
+        }
+        if (n < 0)
                 log_message(BM_LOG_INFO, "the session's nice value stays: %s", strerror(errno));
         close(fd);
 }
 
 void daemon_ready(struct daemon *daemon)
 {
+        bool own_session;
         int null;
 
         if (daemon->ready_fd < 0)
                 return;
         log_to_syslog();
-        if (setsid() > 0)
-                weigh_less();
+        own_session = setsid() > 0;
         if (chdir("/"))
                 log_message(BM_LOG_WARNING, "cannot leave the working directory: %s",
                             strerror(errno));
@@ -94,6 +105,9 @@ void daemon_ready(struct daemon *daemon)
                 log_message(BM_LOG_INFO, "nobody waited for the mount: %s", strerror(errno));
         close(daemon->ready_fd);
         daemon->ready_fd = -1;
+        /* it may take a while, which nobody has to wait for */
+        if (own_session)
+                weigh_less();
 }
 
 /* Until there is something to read; once a second a terminal is shown that time goes by. */

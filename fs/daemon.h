@@ -22,7 +22,8 @@ pid_t daemon_fork(struct daemon *daemon);
 /*
  * In the daemon, when all is well: releases the caller, and lets go of its
  * terminal, session, working directory and descriptors. Messages go to
- * syslog from then on. Does nothing if there was no fork. Any thread.
+ * syslog from then on, and the new session weighs less to the scheduler than its
+ * clients'. Does nothing if there was no fork. Any thread.
  */
 void daemon_ready(struct daemon *daemon);
 

@@ -28,14 +28,20 @@ refused() {
         assert_equal "$(cat "$MNT/greeting")" hello
 }
 
+weighs() {
+        [[ $(<"/proc/$1/autogroup") = *" nice $2" ]]
+}
+
 @test "a daemon's session weighs less than its clients', which keep their own" {
         local of=/proc/$$/autogroup mine
 
         require_fuse
         [ -e "$of" ] || skip "this kernel has no groups by session"
         mine=$(<"$of")
+        # of ordinary users the kernel takes the next value a tenth of a second later only
+        (echo "${mine##* }" >"$of") 2>/dev/null || true
         mount_store
-        [[ $(<"/proc/$(daemon_pid)/autogroup") = *" nice 3" ]]
+        wait_until weighs "$(daemon_pid)" 3
         assert_equal "$(<"$of")" "$mine"
 }
 
