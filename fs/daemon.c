@@ -67,16 +67,14 @@ static void weigh_less(void)
 {
         const struct timespec pause = {.tv_nsec = 100000000};
         int fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
-        ssize_t n = -1;
+        unsigned tries = 1;
+        ssize_t n;
 
         if (fd < 0)
                 return;
-        for (unsigned i = 0; i < WEIGH_TRIES; i++) {
-                n = write(fd, SESSION_NICE, strlen(SESSION_NICE));
-                if (n >= 0 || errno != EAGAIN)
-                        break;
+        while ((n = write(fd, SESSION_NICE, strlen(SESSION_NICE))) < 0 && errno == EAGAIN &&
+               tries++ < WEIGH_TRIES)
                 nanosleep(&pause, NULL);
-        }
         if (n < 0)
                 log_message(BM_LOG_INFO, "the session's nice value stays: %s", strerror(errno));
         close(fd);
