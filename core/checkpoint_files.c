@@ -71,6 +71,10 @@ void bm_checkpoint_free_unreferenced(struct bm_store *store, bool at_once)
 {
         struct bm_segment **list;
         size_t n, n_free = 0;
+        const bool keeps = !at_once && !bm_space_is_short(store) &&
+                           atomic_load_explicit(&store->drives.spares.wanted, memory_order_relaxed);
+        if (!keeps)
+                atomic_fetch_add(&store->freed_bytes, bm_spares_drop(&store->drives));
         if (bm_drives_list(&store->drives, &list, &n) < 0)
                 return; /* the next checkpoint does it */
         for (size_t i = 0; i < n; i++) {
@@ -81,6 +85,8 @@ void bm_checkpoint_free_unreferenced(struct bm_store *store, bool at_once)
                 if (!is_told(store, list[i]) && at_once)
                         (void)!bm_syncer_sync_wholly(&store->syncer);
                 else if (!is_told(store, list[i]))
+                        continue;
+                if (keeps && bm_spares_keep(&store->drives, list[i]))
                         continue;
                 /* an index segment goes with each checkpoint for another that came */
                 if (list[i]->header.kind == BM_SEGMENT_INDEX)

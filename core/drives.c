@@ -13,6 +13,8 @@
 #include "error.h"
 #include "hash.h"
 
+enum { IDS_MIN = 256 }; /* file ids that are used, however few segments there are */
+
 static int64_t now_ns(void)
 {
         struct timespec t;
@@ -23,16 +25,21 @@ static int64_t now_ns(void)
 static void enter(struct bm_drives *d, struct bm_segment *s)
 {
         atomic_store_explicit(&d->table[s->header.file_id], s, memory_order_release);
+        d->n_segments++;
         if (s->header.file_id > d->highest_file_id)
                 d->highest_file_id = s->header.file_id;
 }
 
-/* Locked. File ids count from 1, so that an all-zero location is never valid. */
-static uint32_t free_file_id(struct bm_drives *d)
+/* Locked. File ids count from 1, so that an all-zero location is never valid; and they stay low,
+ * for who goes through all segments goes through all ids up to the highest that ever was. Of
+ * N_TAKEN it was found that files have them. */
+static uint32_t free_file_id(struct bm_drives *d, uint32_t n_taken)
 {
+        const uint32_t highest =
+                bm_min_u64(BM_FILE_ID_MAX, IDS_MIN + 2 * ((uint64_t)d->n_segments + n_taken));
         uint32_t id = d->next_file_id;
-        for (uint32_t tried = 0; tried < BM_FILE_ID_MAX; tried++) {
-                if (id == 0 || id > BM_FILE_ID_MAX)
+        for (uint32_t tried = 0; tried < highest; tried++) {
+                if (id == 0 || id > highest)
                         id = 1;
                 if (!bm_drives_segment(d, id)) {
                         d->next_file_id = id + 1;
@@ -60,6 +67,33 @@ static enum bm_segment_access access_to_new(const struct bm_drives *d, unsigned 
         return access == BM_SEGMENT_MAPPED && !small ? BM_SEGMENT_HUGE : access;
 }
 
+/* Of the next free file id, on the next drive that has room. */
+static int make_file(struct bm_drives *d, bool first_only, struct bm_segment_header *header,
+                     uint64_t size, struct bm_segment **segmentp)
+{
+        unsigned n_full = 0;
+        uint32_t n_taken = 0;
+        int r;
+        /* A file id stays in use until its file is gone from the directory,
+         * so an id taken here cannot meet a file of the same name unless it is a spare's, or a
+         * crash left one: then the next is tried. */
+        for (;;) {
+                pthread_mutex_lock(&d->lock);
+                header->file_id = free_file_id(d, n_taken);
+                header->drive = first_only ? 0 : (uint16_t)(d->next_drive++ % d->n_drives);
+                pthread_mutex_unlock(&d->lock);
+                if (header->file_id == 0)
+                        return -ENOSPC;
+                r = bm_segment_make(d->io, d->drives[header->drive].segments, header, size,
+                                    access_to_new(d, header->drive, header->kind), segmentp);
+                if (r == -ENOSPC && !first_only && ++n_full < d->n_drives)
+                        continue; /* the next one may have room */
+                if (r != -EEXIST)
+                        return r;
+                n_taken++;
+        }
+}
+
 static int make_on(struct bm_drives *d, bool first_only, enum bm_segment_kind kind, uint64_t size,
                    uint64_t number, uint64_t epoch, uint64_t durable, struct bm_segment **segmentp)
 {
@@ -73,26 +107,10 @@ static int make_on(struct bm_drives *d, bool first_only, enum bm_segment_kind ki
         };
         memcpy(header.store_uuid, d->superblock.store_uuid, BM_UUID);
         int r = bm_random(&header.salt, sizeof(header.salt));
-        if (r < 0)
-                return r;
-        unsigned n_full = 0;
-        /* A file id stays in use until its file is gone from the directory,
-         * so an id taken here cannot meet a file of the same name unless a
-         * crash left one: then the next is tried. */
-        for (;;) {
-                pthread_mutex_lock(&d->lock);
-                header.file_id = free_file_id(d);
-                header.drive = first_only ? 0 : (uint16_t)(d->next_drive++ % d->n_drives);
-                pthread_mutex_unlock(&d->lock);
-                if (header.file_id == 0)
-                        return -ENOSPC;
-                r = bm_segment_make(d->io, d->drives[header.drive].segments, &header, size,
-                                    access_to_new(d, header.drive, kind), segmentp);
-                if (r == -ENOSPC && !first_only && ++n_full < d->n_drives)
-                        continue; /* the next one may have room */
-                if (r != -EEXIST)
-                        break;
-        }
+        if (r == 0 && kind == BM_SEGMENT_LOG)
+                r = bm_spares_use(d, &header, size, segmentp);
+        if (r == 0)
+                r = make_file(d, first_only, &header, size, segmentp);
         if (r < 0)
                 return r;
         pthread_mutex_lock(&d->lock);
@@ -175,6 +193,7 @@ void bm_drives_forget(struct bm_drives *d, struct bm_segment *s)
 {
         pthread_mutex_lock(&d->lock);
         atomic_store_explicit(&d->table[s->header.file_id], NULL, memory_order_release);
+        d->n_segments--;
         pthread_mutex_unlock(&d->lock);
         bm_segment_free(s);
 }

@@ -11,6 +11,7 @@
 #include "bucketmap.h"
 #include "index.h"
 #include "segment.h"
+#include "spares.h"
 
 struct bm_drive {
         char *path;
@@ -37,6 +38,8 @@ struct bm_drives {
         uint32_t next_file_id; /* where the search for a free one starts */
         unsigned next_drive;
         uint32_t highest_file_id; /* in use at any time so far */
+        uint32_t n_segments;      /* in the table */
+        struct bm_spares spares;
 };
 
 /* Writes superblocks and directories of a new store (create.c). PATHS[0] is the store.
@@ -69,8 +72,8 @@ static inline struct bm_segment *bm_drives_segment(const struct bm_drives *drive
         return atomic_load_explicit(&drives->table[file_id], memory_order_acquire);
 }
 
-/* Makes a segment of the next free file id on the next drive, and enters it.
- * SIZE in bytes; a power of two but for an index segment. */
+/* Makes a segment of the next free file id on the next drive, or one for the log of a spare file,
+ * and enters it. SIZE in bytes; a power of two but for an index segment. */
 int bm_drives_make(struct bm_drives *drives, enum bm_segment_kind kind, uint64_t size,
                    uint64_t number, uint64_t epoch, uint64_t durable, struct bm_segment **segmentp);
 

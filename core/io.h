@@ -71,6 +71,8 @@ struct bm_io_ops {
                          const void *src, size_t len);
         /* Maps the pages of [offset, offset+len) for writing; a hint. */
         int (*prefault)(const struct bm_io *io, int fd, void *base, uint64_t offset, size_t len);
+        /* *BYTES: how many from a mapping's start on, whole pages, are in memory. */
+        int (*resident)(const struct bm_io *io, void *base, size_t len, size_t *bytes);
         /* Puts [offset, offset+len), which is allocated and holds nothing yet, into the page cache,
          * so that the first stores into it are cheap; at most BM_IO_FILL_MAX bytes. -EIO where the
          * file ends before: it does not get longer. */

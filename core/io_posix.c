@@ -287,6 +287,23 @@ static int posix_prefault(const struct bm_io *io, int fd, void *base, uint64_t o
         return bm_guarded_touch((uint8_t *)base + from, to - from, page);
 }
 
+static int posix_resident(const struct bm_io *io, void *base, size_t len, size_t *bytes)
+{
+        const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+        unsigned char pages[1024];
+        size_t at = 0, n = 0, k = 0;
+
+        while (k == n && at < len) {
+                n = bm_min_u64((len - at + page - 1) / page, sizeof(pages));
+                if (mincore((uint8_t *)base + at, n * page, pages) < 0)
+                        return -errno;
+                for (k = 0; k < n && pages[k] & 1; k++)
+                        at += page;
+        }
+        *bytes = bm_min_u64(at, len);
+        return 0;
+}
+
 /* By one call, for which the kernel takes pages of many KiB where the filesystem has them:
  * one fault then maps them all. Populating the mapping takes one for each 4 KiB. */
 static int posix_fill(const struct bm_io *io, int fd, uint64_t offset, size_t len)
@@ -326,6 +343,7 @@ static const struct bm_io_ops posix_ops = {
         .unmap = posix_unmap,
         .map_write = posix_map_write,
         .prefault = posix_prefault,
+        .resident = posix_resident,
         .fill = posix_fill,
         .lock = posix_lock,
 };

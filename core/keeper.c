@@ -129,6 +129,7 @@ static int one_round(struct bm_store *store, enum effort effort, bool *won)
         if (r < 0)
                 return r;
         in_round = true;
+        atomic_store_explicit(&store->drives.spares.wanted, effort == BUSY, memory_order_relaxed);
         const uint64_t written = atomic_load(&store->log.written);
         if (!bm_map_is_empty(store->drops))
                 swept = bm_large_sweep(store, NULL);

@@ -79,17 +79,21 @@ static uint64_t piece_of(const struct bm_segment *s)
         return s->access == BM_SEGMENT_HUGE && s->size % BM_HUGE_PAGE == 0 ? BM_HUGE_PAGE : FILL;
 }
 
-static int start_new(struct bm_segment *s)
+static int write_header(struct bm_segment *s)
 {
         uint8_t header[BM_SEGMENT_HEADER];
+        bm_segment_header_encode(&s->header, header);
+        return bm_io_call(s->io, pwrite, s->fd, header, sizeof(header), 0);
+}
+
+static int start_new(struct bm_segment *s)
+{
         const bool huge = piece_of(s) == BM_HUGE_PAGE;
         int r = bm_io_call(s->io, allocate, s->fd, 0, s->size);
         if (r == 0 && huge) /* before the header, whose small page would stand in the way */
                 r = bm_io_call(s->io, fill, s->fd, 0, BM_HUGE_PAGE);
-        if (r < 0)
-                return r;
-        bm_segment_header_encode(&s->header, header);
-        r = bm_io_call(s->io, pwrite, s->fd, header, sizeof(header), 0);
+        if (r == 0)
+                r = write_header(s);
         if (r == 0)
                 r = map_segment(s);
         s->filled = huge ? BM_HUGE_PAGE : BM_SEGMENT_HEADER;
@@ -100,24 +104,36 @@ static int start_new(struct bm_segment *s)
         return r;
 }
 
-int bm_segment_make(const struct bm_io *io, int dir, const struct bm_segment_header *header,
-                    uint64_t size, enum bm_segment_access access, struct bm_segment **segmentp)
+/* Whoever cut the file, or made holes in it, is answered here. */
+static int start_again(struct bm_segment *s)
+{
+        size_t there;
+        int r = bm_io_call(s->io, allocate, s->fd, 0, s->size);
+        if (r == 0)
+                r = write_header(s);
+        if (r == 0)
+                r = map_segment(s);
+        if (r == 0)
+                r = bm_io_call(s->io, resident, s->base, s->size, &there);
+        if (r == 0)
+                s->filled = bm_max_u64(bm_round_down(there, PAGE), BM_SEGMENT_HEADER);
+        return r;
+}
+
+static int make_of(const struct bm_io *io, int dir, int fd, int (*start)(struct bm_segment *s),
+                   const struct bm_segment_header *header, uint64_t size,
+                   enum bm_segment_access access, struct bm_segment **segmentp)
 {
         struct bm_segment *s;
-        char name[BM_SEGMENT_NAME];
         int r = segment_new(io, dir, access, &s);
-        if (r < 0)
-                return r;
-        s->header = *header;
-        s->size = size;
-        bm_segment_name(header->file_id, name);
-        s->fd = bm_io_call(io, open_at, dir, name, O_RDWR | O_CREAT | O_EXCL, 0600);
-        if (s->fd < 0) {
-                r = s->fd;
-                bm_segment_free(s);
+        if (r < 0) {
+                (void)bm_io_call(io, close, fd);
                 return r;
         }
-        r = start_new(s);
+        s->fd = fd;
+        s->header = *header;
+        s->size = size;
+        r = start(s);
         if (r < 0) {
                 /* for good: else a power cut may bring it back beside the one that is made
                  * instead, with the same number */
@@ -132,6 +148,25 @@ int bm_segment_make(const struct bm_io *io, int dir, const struct bm_segment_hea
         atomic_init(&s->used, BM_SEGMENT_HEADER);
         *segmentp = s;
         return 0;
+}
+
+int bm_segment_make(const struct bm_io *io, int dir, const struct bm_segment_header *header,
+                    uint64_t size, enum bm_segment_access access, struct bm_segment **segmentp)
+{
+        char name[BM_SEGMENT_NAME];
+        bm_segment_name(header->file_id, name);
+        int fd = bm_io_call(io, open_at, dir, name, O_RDWR | O_CREAT | O_EXCL, 0600);
+        return fd < 0 ? fd : make_of(io, dir, fd, start_new, header, size, access, segmentp);
+}
+
+int bm_segment_make_again(const struct bm_io *io, int dir, int fd,
+                          const struct bm_segment_header *header, uint64_t size,
+                          enum bm_segment_access access, struct bm_segment **segmentp)
+{
+        int r = make_of(io, dir, fd, start_again, header, size, access, segmentp);
+        if (r == 0)
+                (*segmentp)->named = true;
+        return r;
 }
 
 /* Pages up to byte END, in pieces that start at their multiples. */

@@ -6,7 +6,8 @@
  *
  * Life: made (allocated) -> perhaps settled (durable, with its name) -> filled, and made durable
  * by each sync -> sealed -> emptied (nothing in it lives) -> excluded from a manifest ->
- * unlinked once no retained manifest and no reader's pin refers to it.
+ * unlinked, or made again of the same file, once no retained manifest and no reader's pin refers to
+ * it.
  */
 #ifndef BM_SEGMENT_H
 #define BM_SEGMENT_H
@@ -89,6 +90,15 @@ int bm_segment_parse_name(const char *name, uint32_t *file_id);
  */
 int bm_segment_make(const struct bm_io *io, int dir, const struct bm_segment_header *header,
                     uint64_t size, enum bm_segment_access access, struct bm_segment **segmentp);
+
+/*
+ * The same of the file FD, which has its name durably and no header, and then a header as new:
+ * what is behind it is of an earlier life. FD is the segment's, also on failure, which leaves no
+ * file either.
+ */
+int bm_segment_make_again(const struct bm_io *io, int dir, int fd,
+                          const struct bm_segment_header *header, uint64_t size,
+                          enum bm_segment_access access, struct bm_segment **segmentp);
 
 /* Makes a new one durable, with its name. */
 int bm_segment_settle(struct bm_segment *segment);

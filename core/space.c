@@ -128,6 +128,8 @@ static void fill_up(struct bm_store *store, uint64_t want)
                 step = bm_min_u64(step, want - store->reserved);
                 if (bm_io_call(store->io, allocate, store->reserve_fd, store->reserved, step) == 0)
                         store->reserved += step;
+                else if (bm_spares_drop(&store->drives) > 0)
+                        continue;
                 else if (step > smallest)
                         step = bm_max_u64(step / 2, smallest);
                 else

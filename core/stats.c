@@ -121,6 +121,7 @@ int bm_stats(struct bm_store *store, struct bm_stats *st)
         /* the hidden maps are no map of anybody's */
         st->maps = bm_maps_n(&store->maps) - (BM_MAP_PATCHES - BM_MAP_TOP);
         bm_drives_each(&store->drives, add_segment, st);
+        st->disk_bytes += bm_spares_bytes(&store->drives);
         st->disk_bytes += store->drives.n_drives * 2ull * BM_SUPERBLOCK + 2 * BM_MANIFEST_ROOT;
         pthread_mutex_lock(&store->reserve_lock);
         st->disk_bytes += store->reserved;

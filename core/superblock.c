@@ -187,6 +187,7 @@ void bm_drives_deinit(struct bm_drives *d)
 {
         for (uint32_t id = 1; d->table && id <= d->highest_file_id; id++)
                 bm_segment_free(bm_drives_segment(d, id));
+        bm_spares_close(d);
         for (unsigned i = 0; i < d->n_drives; i++) {
                 free(d->drives[i].path);
                 if (d->drives[i].segments >= 0)

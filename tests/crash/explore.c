@@ -172,6 +172,8 @@ static void explore(struct explorer *x, struct scene *s, unsigned n_cuts, uint64
                         disk_apply(&disk, &s->trace.events[at++]);
                 uint64_t luck = mix64(rng + i);
                 struct accident a = choose_accident(s, at, luck);
+                if (x->stream)
+                        a.plan.sort = WORK_STREAM;
                 explore_state(x, s, &disk, at, i, &a, luck);
         }
         disk_deinit(&disk);
@@ -193,6 +195,8 @@ void explore_first(struct explorer *x, unsigned n_ops,
         x->trail[0] = x->state[0] = 0;
         same_luck(x->seed);
         struct plan plan = explore_plan(&rng, n_ops);
+        if (x->stream)
+                plan.sort = WORK_STREAM;
         if (!scene_create(x, &visible, &rng, plan.sort)) {
                 explorer_report(x);
                 return;
@@ -217,4 +221,10 @@ static void explore_top(struct explorer *x, struct scene *s, uint64_t rng)
 void explore_round(struct explorer *x)
 {
         explore_first(x, OPS_MANY, explore_top);
+}
+
+void explore_stream(struct explorer *x)
+{
+        x->stream = true;
+        explore_round(x);
 }

@@ -33,6 +33,7 @@ struct explorer {
         const _Atomic bool *stop; /* NULL: nobody says so */
         /* what a mutant does to a trace; NULL: nothing */
         void (*mutate)(struct trace *trace, const struct disk *before);
+        bool stream;      /* all work is such (WORK_STREAM) */
         const char *only; /* BM_STATE: nothing but this state is looked at */
         char state[40];   /* path of the present one */
         char trail[400];  /* how it came to be */
@@ -61,6 +62,8 @@ void explorer_report(struct explorer *x);
 
 /* One round. Accidents of every kind; */
 void explore_round(struct explorer *x);
+/* the same where the log turns over, its files being used again; */
+void explore_stream(struct explorer *x);
 /* and those of processes that recover what another one left. */
 void explore_recovery(struct explorer *x);
 

@@ -28,6 +28,7 @@ enum fault {
         FAULT_NOT_SETTLED,
         FAULT_PATCHES_STAY,
         FAULT_PATCH_FORGOTTEN,
+        FAULT_ONE_SALT,
 };
 
 struct mutant {
@@ -47,6 +48,6 @@ typedef void mutate_fn(struct trace *trace, const struct disk *before);
 mutate_fn mutate_no_log_sync, mutate_no_cold_sync, mutate_no_index_sync, mutate_no_manifest_sync,
         mutate_no_dir_sync, mutate_one_drive_only, mutate_manifest_first, mutate_free_early,
         mutate_recovery_trusts_cache, mutate_mark_early, mutate_later_segments_stay,
-        mutate_new_segment_unsynced, mutate_wipe_unsynced;
+        mutate_new_segment_unsynced, mutate_wipe_unsynced, mutate_spare_unsynced;
 
 #endif

@@ -185,6 +185,28 @@ void mutate_later_segments_stay(struct trace *trace, const struct disk *before)
         free(kinds);
 }
 
+static bool is_wipe(const struct event *e)
+{
+        static const uint8_t nothing[BM_SEGMENT_HEADER];
+        return e->kind == EV_WRITE && e->offset == 0 && e->len == sizeof(nothing) &&
+               memcmp(e->data, nothing, sizeof(nothing)) == 0;
+}
+
+/* The header of a segment that is kept to be used again goes whenever the disk likes. */
+void mutate_spare_unsynced(struct trace *trace, const struct disk *before)
+{
+        for (size_t i = 0; i < trace->n; i++) {
+                size_t k = i + 1;
+                if (!is_wipe(&trace->events[i]))
+                        continue;
+                while (k < trace->n && (trace->events[k].kind != EV_SYNC ||
+                                        trace->events[k].file != trace->events[i].file))
+                        k++;
+                if (k < trace->n)
+                        trace->events[k].kind = EV_NOTHING;
+        }
+}
+
 /* A new log segment is not synced before it is used. */
 void mutate_new_segment_unsynced(struct trace *trace, const struct disk *before)
 {

@@ -40,14 +40,18 @@ static const struct {
         void (*run)(struct op *op);
         unsigned weights[WORK_SORTS];
 } ops[] = {
-        {op_insert, {30, 30, 20}}, {op_insert_large, {4, 4, 20}}, {op_create, {10, 10, 10}},
-        {op_fill, {2, 4, 2}},      {op_empty, {1, 1, 2}},         {op_delete, {10, 10, 30}},
-        {op_count, {15, 15, 15}},  {op_meta, {4, 4, 4}},          {op_write, {12, 12, 12}},
-        {op_truncate, {6, 6, 6}},  {op_remove, {6, 6, 6}},        {op_use_orphan, {5, 5, 5}},
-        {op_mkmap, {4, 4, 4}},     {op_rmmap, {3, 3, 3}},         {op_rename, {12, 12, 12}},
-        {op_batch, {8, 8, 8}},     {op_sync, {10, 10, 10}},       {op_checkpoint, {3, 3, 6}},
-        {op_compact, {2, 2, 8}},   {op_wait, {8, 8, 8}},          {op_punch, {5, 5, 5}},
-        {op_link, {10, 10, 10}},   {op_allocate, {4, 4, 4}},      {op_write_pieces, {14, 14, 14}},
+        {op_insert, {30, 30, 20, 5}}, {op_insert_large, {4, 4, 20, 60}},
+        {op_create, {10, 10, 10, 2}}, {op_fill, {2, 4, 2, 2}},
+        {op_empty, {1, 1, 2, 1}},     {op_delete, {10, 10, 30, 5}},
+        {op_count, {15, 15, 15, 5}},  {op_meta, {4, 4, 4, 2}},
+        {op_write, {12, 12, 12, 30}}, {op_truncate, {6, 6, 6, 3}},
+        {op_remove, {6, 6, 6, 3}},    {op_use_orphan, {5, 5, 5, 2}},
+        {op_mkmap, {4, 4, 4, 2}},     {op_rmmap, {3, 3, 3, 1}},
+        {op_rename, {12, 12, 12, 6}}, {op_batch, {8, 8, 8, 4}},
+        {op_sync, {10, 10, 10, 4}},   {op_checkpoint, {3, 3, 6, 2}},
+        {op_compact, {2, 2, 8, 0}},   {op_wait, {8, 8, 8, 4}},
+        {op_punch, {5, 5, 5, 2}},     {op_link, {10, 10, 10, 3}},
+        {op_allocate, {4, 4, 4, 2}},  {op_write_pieces, {14, 14, 14, 5}},
 };
 
 void work_begin(struct work *w)

@@ -14,8 +14,10 @@ enum { ORPHANS_MAX = 4 };
 
 enum sort_of_work {
         WORK_ANY,
-        WORK_MANY,  /* small keys: the index grows and splits */
-        WORK_CHURN, /* what there is is soon replaced: the log turns over, and is compacted */
+        WORK_MANY,   /* small keys: the index grows and splits */
+        WORK_CHURN,  /* what there is is soon replaced: the log turns over, and is compacted */
+        WORK_STREAM, /* large values over and over: log segments are filled, emptied, and used again
+                      */
         WORK_SORTS
 };
 

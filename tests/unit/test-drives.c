@@ -6,6 +6,7 @@
 
 #include "format.h"
 #include "io.h"
+#include "store.h"
 #include "test_store.h"
 
 enum { N = 200, VALUE = 12000 };
@@ -242,6 +243,26 @@ static void names_are_durable_before_an_open_writes(void **state)
         drives_deinit(&d);
 }
 
+/* However many segments there were, those that there are can be gone through quickly. */
+static void file_ids_stay_low(void **state)
+{
+        struct test_store *t = test_store_new(NULL);
+        struct bm_drives *d = &t->store->drives;
+        struct bm_segment *kept, *made;
+
+        assert_ok(bm_drives_make(d, BM_SEGMENT_COLD, 1 << BM_SEGMENT_LOG2_MIN, 1000, 1, 0, &kept));
+        for (unsigned i = 0; i < 1000; i++) {
+                assert_ok(bm_drives_make(d, BM_SEGMENT_COLD, 1 << BM_SEGMENT_LOG2_MIN, 1001, 1, 0,
+                                         &made));
+                assert_int_not_equal(made->header.file_id, kept->header.file_id);
+                assert_in_range(made->header.file_id, 1, 300);
+                assert_ok(bm_drives_remove(d, made));
+        }
+        assert_in_range(d->highest_file_id, 1, 300);
+        assert_ok(bm_drives_remove(d, kept));
+        test_store_free(t);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -250,6 +271,7 @@ int main(void)
                 cmocka_unit_test(wrong_ones_are_refused),
                 cmocka_unit_test(creation_leaves_nothing_behind),
                 cmocka_unit_test(names_are_durable_before_an_open_writes),
+                cmocka_unit_test(file_ids_stay_low),
         };
 
         return cmocka_run_group_tests_name("drives", tests, NULL, NULL);

@@ -207,6 +207,30 @@ static void mappings(void **state)
         assert_int_equal(bm_io_call(io, close, fd), 0);
 }
 
+/* Pages from the start on: those behind a hole do not count. */
+static void what_is_in_memory(void **state)
+{
+        const size_t page = (size_t)sysconf(_SC_PAGESIZE), len = 3000 * page;
+        struct place *p = *state;
+        size_t bytes = 0;
+        void *base;
+        int fd = make(p, "a");
+
+        assert_int_equal(bm_io_call(io, truncate, fd, len), 0);
+        assert_int_equal(bm_io_call(io, map, fd, len, true, &base), 0);
+        assert_int_equal(bm_io_call(io, resident, base, len, &bytes), 0);
+        assert_int_equal(bytes, 0);
+        for (size_t i = 0; i < 2000; i++)
+                assert_int_equal(bm_io_call(io, pwrite, fd, "x", 1, i * page), 0);
+        assert_int_equal(bm_io_call(io, pwrite, fd, "x", 1, len - 1), 0);
+        assert_int_equal(bm_io_call(io, resident, base, len, &bytes), 0);
+        assert_int_equal(bytes, 2000 * page);
+        assert_int_equal(bm_io_call(io, resident, base, 7 * page, &bytes), 0);
+        assert_int_equal(bytes, 7 * page);
+        assert_int_equal(bm_io_call(io, unmap, base, len), 0);
+        assert_int_equal(bm_io_call(io, close, fd), 0);
+}
+
 struct seen {
         unsigned a, b, sub, other, stop_after;
 };
@@ -283,6 +307,7 @@ int main(void)
                 IN_PLACE(opening),
                 IN_PLACE(reading_and_writing),
                 IN_PLACE(mappings),
+                IN_PLACE(what_is_in_memory),
                 IN_PLACE(allocating_by_writing_does_the_same),
                 IN_PLACE(a_large_transfer_is_whole),
                 IN_PLACE(space),

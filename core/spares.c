@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* See spares.h. */
+#include "spares.h"
+
+#include <fcntl.h>
+
+#include "base/intmath.h"
+#include "bucketmap.h"
+#include "drives.h"
+
+/* Locked. Whether one of SIZE bytes more is not too much. */
+static bool has_room(const struct bm_spares *sp, uint64_t size)
+{
+        return sp->n < BM_SPARES_MAX &&
+               sp->bytes + size <= bm_max_u64(BM_SPARES_BYTES, BM_SPARES_FEW * size);
+}
+
+static bool is_worth_keeping(struct bm_drives *d, const struct bm_segment *s)
+{
+        if (s->header.kind != BM_SEGMENT_LOG ||
+            (s->access != BM_SEGMENT_MAPPED && s->access != BM_SEGMENT_HUGE) ||
+            !bm_mapped_intact(s->base, s->size))
+                return false;
+        pthread_mutex_lock(&d->lock);
+        bool room = has_room(&d->spares, s->size);
+        pthread_mutex_unlock(&d->lock);
+        return room;
+}
+
+/* As durable as the removal of a file would be. Returns a descriptor. */
+static int wipe(const struct bm_segment *s)
+{
+        static const uint8_t nothing[BM_SEGMENT_HEADER];
+        char name[BM_SEGMENT_NAME];
+        bm_segment_name(s->header.file_id, name);
+        int fd = bm_io_call(s->io, open_at, s->dir, name, O_RDWR, 0);
+        if (fd < 0)
+                return fd;
+        int r = bm_io_call(s->io, pwrite, fd, nothing, sizeof(nothing), 0);
+        if (r == 0)
+                r = bm_io_call(s->io, sync_data, fd);
+        if (r == 0)
+                return fd;
+        (void)bm_io_call(s->io, close, fd);
+        return r;
+}
+
+bool bm_spares_keep(struct bm_drives *d, struct bm_segment *s)
+{
+        struct bm_spare spare = {
+                .size = s->size,
+                .file_id = s->header.file_id,
+                .drive = s->header.drive,
+                .huge = s->access == BM_SEGMENT_HUGE,
+        };
+        if (!is_worth_keeping(d, s))
+                return false;
+        spare.fd = wipe(s);
+        if (spare.fd < 0)
+                return false;
+        bm_drives_forget(d, s);
+        pthread_mutex_lock(&d->lock);
+        d->spares.list[d->spares.n++] = spare; /* only this thread adds any */
+        d->spares.bytes += spare.size;
+        pthread_mutex_unlock(&d->lock);
+        return true;
+}
+
+/* Locked. */
+static struct bm_spare take(struct bm_spares *sp, unsigned i)
+{
+        struct bm_spare spare = sp->list[i];
+        sp->list[i] = sp->list[--sp->n];
+        sp->bytes -= spare.size;
+        return spare;
+}
+
+int bm_spares_use(struct bm_drives *d, struct bm_segment_header *header, uint64_t size,
+                  struct bm_segment **segmentp)
+{
+        const bool small = atomic_load_explicit(&d->small_pages, memory_order_relaxed);
+        struct bm_spare spare = {.fd = -1};
+        pthread_mutex_lock(&d->lock);
+        for (unsigned i = d->spares.n; i-- > 0 && spare.fd < 0;) {
+                const struct bm_spare *one = &d->spares.list[i];
+                if (one->size == size && (!one->huge || !small))
+                        spare = take(&d->spares, i);
+        }
+        pthread_mutex_unlock(&d->lock);
+        if (spare.fd < 0)
+                return 0;
+        header->file_id = spare.file_id;
+        header->drive = spare.drive;
+        int r = bm_segment_make_again(d->io, d->drives[spare.drive].segments, spare.fd, header,
+                                      size, small ? BM_SEGMENT_MAPPED : BM_SEGMENT_HUGE, segmentp);
+        return r == 0 ? 1 : r;
+}
+
+uint64_t bm_spares_drop(struct bm_drives *d)
+{
+        bool touched[BM_DRIVES_MAX] = {false};
+        uint64_t bytes = 0;
+        for (;;) {
+                struct bm_spare spare = {.fd = -1};
+                char name[BM_SEGMENT_NAME];
+                pthread_mutex_lock(&d->lock);
+                if (d->spares.n > 0)
+                        spare = take(&d->spares, d->spares.n - 1);
+                pthread_mutex_unlock(&d->lock);
+                if (spare.fd < 0)
+                        break;
+                bm_segment_name(spare.file_id, name);
+                (void)bm_io_call(d->io, close, spare.fd);
+                /* one that stays is the next open's to remove */
+                if (bm_io_call(d->io, unlink_at, d->drives[spare.drive].segments, name) == 0)
+                        bytes += spare.size;
+                touched[spare.drive] = true;
+        }
+        for (unsigned i = 0; i < d->n_drives; i++) {
+                if (touched[i])
+                        (void)bm_io_call(d->io, sync_dir, d->drives[i].segments);
+        }
+        return bytes;
+}
+
+void bm_spares_close(struct bm_drives *d)
+{
+        while (d->spares.n > 0)
+                (void)bm_io_call(d->io, close, take(&d->spares, d->spares.n - 1).fd);
+}
+
+uint64_t bm_spares_bytes(struct bm_drives *d)
+{
+        pthread_mutex_lock(&d->lock);
+        uint64_t bytes = d->spares.bytes;
+        pthread_mutex_unlock(&d->lock);
+        return bytes;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files of emptied log segments, kept to be written again while the log grows.
+ *
+ * Their pages are in memory and their blocks are allocated, so the next segment
+ * costs neither zeros nor fresh pages nor a file. A spare has no header, durably,
+ * and so is none of the store's segments: what an open finds of it, it removes.
+ * What stands behind the header is of an earlier life, which its salt tells from
+ * the next one. Thread safe, but that only one thread keeps any: the holder of
+ * the checkpoint lock.
+ */
+#ifndef BM_SPARES_H
+#define BM_SPARES_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "segment.h"
+
+struct bm_drives;
+
+enum {
+        BM_SPARES_MAX = 64,
+        BM_SPARES_BYTES = 32 << 20, /* in all, */
+        BM_SPARES_FEW = 4,          /* or so many */
+};
+
+struct bm_spare {
+        uint64_t size; /* bytes */
+        uint32_t file_id;
+        uint16_t drive;
+        bool huge; /* its pages in memory may be large: a sync would write each wholly */
+        int fd;
+};
+
+struct bm_spares {
+        _Atomic bool wanted; /* relaxed: the keeper's to say; others may see it late */
+        /* guarded by the lock of the drives */
+        struct bm_spare list[BM_SPARES_MAX];
+        unsigned n;
+        uint64_t bytes; /* of their files */
+};
+
+/*
+ * Takes over SEGMENT, of which nobody needs anything any more, and frees it. Its header is wiped,
+ * durably. False: it is as it was, or has lost its header, and is to be removed.
+ */
+bool bm_spares_keep(struct bm_drives *drives, struct bm_segment *segment);
+
+/*
+ * Makes the log segment that HEADER describes of a spare, if there is one of SIZE bytes that suits:
+ * 1, and HEADER has its file id and drive; 0: there is none. Otherwise as bm_segment_make.
+ */
+int bm_spares_use(struct bm_drives *drives, struct bm_segment_header *header, uint64_t size,
+                  struct bm_segment **segmentp);
+
+/* Removes them all, durably. How many bytes that gave back. */
+uint64_t bm_spares_drop(struct bm_drives *drives);
+
+/* Closes them; the files stay, for the next open to remove. */
+void bm_spares_close(struct bm_drives *drives);
+
+/* Bytes of their files. */
+uint64_t bm_spares_bytes(struct bm_drives *drives);
+
+#endif

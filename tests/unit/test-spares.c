@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/* Files of emptied log segments: kept, used again, and given back. */
+#include "compact.h"
+#include "drives.h"
+#include "space.h"
+#include "store-fixture.h"
+#include "superblock.h"
+
+enum { KEYS = 400, VALUE = 3000 };
+
+/* A disk, whatever the test's directory is on. */
+static int disk_space(const struct bm_io *io, int fd, struct bm_io_space *space)
+{
+        int r = fault_space(io, fd, space);
+        space->in_memory = false;
+        space->in_place = true;
+        return r;
+}
+
+static size_t key_of(unsigned i, char key[16])
+{
+        return (size_t)snprintf(key, 16, "key%u", i);
+}
+
+static int fill_key(struct fixture *f, unsigned i, char byte)
+{
+        static char value[VALUE];
+        char key[16];
+        memset(value, byte, VALUE);
+        return bm_insert(f->root, key, key_of(i, key), value, VALUE, i);
+}
+
+static void fill(struct fixture *f, char byte)
+{
+        for (unsigned i = 0; i < KEYS; i++)
+                assert_int_equal(fill_key(f, i, byte), 0);
+}
+
+static void assert_filled(struct fixture *f, char byte)
+{
+        static char value[VALUE];
+        char key[16];
+        memset(value, byte, VALUE);
+        for (unsigned i = 0; i < KEYS; i++) {
+                struct bm_view view;
+                assert_int_equal(bm_read_value(f->root, key, key_of(i, key), &view), 0);
+                assert_int_equal(view.size, VALUE);
+                assert_memory_equal(view.value, value, VALUE);
+                bm_view_release(&view);
+        }
+        assert_sound(f);
+}
+
+static struct bm_spares *spares(struct fixture *f)
+{
+        return &f->store->drives.spares;
+}
+
+/* Leaves some, as a round of the keeper beside writers would. */
+static void keep_some(struct fixture *f)
+{
+        bool done = true;
+        atomic_store(&spares(f)->wanted, true);
+        fill(f, 'a');
+        fill(f, 'b');
+        while (done)
+                assert_int_equal(bm_compact_one(f->store, 10, &done), 0);
+        assert_int_equal(bm_checkpoint(f->store), 0);
+        assert_int_equal(bm_checkpoint(f->store), 0);
+        assert_true(spares(f)->n > 1);
+}
+
+/* Files of segments, and how many of them have no header. */
+static unsigned n_files(struct fixture *f, unsigned *n_wiped)
+{
+        static const char nothing[BM_SEGMENT_HEADER];
+        char path[512], header[BM_SEGMENT_HEADER];
+        unsigned n = 0;
+        *n_wiped = 0;
+        DIR *d = opendir(f->io.segments);
+        assert_non_null(d);
+        for (struct dirent *e; (e = readdir(d));) {
+                if (e->d_name[0] == '.')
+                        continue;
+                snprintf(path, sizeof(path), "%s/%s", f->io.segments, e->d_name);
+                int fd = open(path, O_RDONLY);
+                assert_true(fd >= 0);
+                assert_int_equal(read(fd, header, sizeof(header)), sizeof(header));
+                close(fd);
+                n++;
+                *n_wiped += memcmp(header, nothing, sizeof(header)) == 0;
+        }
+        closedir(d);
+        return n;
+}
+
+static void a_file_is_used_again(void **state)
+{
+        struct fixture *f = *state;
+        struct bm_stats stats;
+        unsigned n_wiped;
+        keep_some(f);
+        unsigned kept = spares(f)->n, files = n_files(f, &n_wiped);
+        assert_int_equal(n_wiped, kept);
+        assert_int_equal(bm_stats(f->store, &stats), 0);
+        assert_true(stats.disk_bytes > stats.segment_bytes + spares(f)->bytes);
+        fill(f, 'c');
+        assert_true(spares(f)->n < kept);
+        assert_int_equal(n_files(f, &n_wiped), files); /* no new one while there are some */
+        assert_int_equal(n_wiped, spares(f)->n);
+        assert_filled(f, 'c');
+        for (int i = 0; i < 2; i++) {
+                if (i)
+                        fixture_close(f);
+                else
+                        fixture_kill(f);
+                fixture_open(f);
+                assert_filled(f, 'c');
+                n_files(f, &n_wiped);
+                assert_int_equal(n_wiped, 0);
+        }
+}
+
+/* What was logged into them is found without any index, and nothing else is. */
+static void a_rebuild_sees_one_life(void **state)
+{
+        struct fixture *f = *state;
+        char path[300];
+        keep_some(f);
+        for (unsigned i = 0; i < KEYS; i++) {
+                char key[16];
+                assert_int_equal(bm_delete_key(f->root, key, key_of(i, key)), 0);
+        }
+        for (unsigned i = 0; i < 100; i++)
+                assert_int_equal(fill_key(f, i, 'c'), 0);
+        fixture_kill(f);
+        snprintf(path, sizeof(path), "%s/%s", f->path, BM_FILE_MANIFEST);
+        int fd = open(path, O_WRONLY);
+        static const char rot[2 * BM_MANIFEST_ROOT] = {1};
+        assert_int_equal(write(fd, rot, sizeof(rot)), sizeof(rot));
+        close(fd);
+        fixture_open(f);
+        struct bm_stats stats;
+        assert_int_equal(bm_stats(f->store, &stats), 0);
+        assert_int_equal(stats.keys, 100);
+        assert_sound(f);
+}
+
+static void a_quiet_store_has_none(void **state)
+{
+        struct fixture *f = *state;
+        unsigned n_wiped;
+        keep_some(f);
+        assert_int_equal(bm_compact(f->store), 0);
+        assert_int_equal(spares(f)->n, 0);
+        n_files(f, &n_wiped);
+        assert_int_equal(n_wiped, 0);
+        keep_some(f);
+        fixture_close(f);
+        n_files(f, &n_wiped);
+        assert_int_equal(n_wiped, 0);
+        fixture_open(f);
+        assert_filled(f, 'b');
+}
+
+/* Room that they take is room: for the reserve, of which others took a half. */
+static void a_full_disk_gets_them_back(void **state)
+{
+        struct fixture *f = *state;
+        keep_some(f);
+        f->store->reserved /= 2;
+        assert_int_equal(truncate(f->io.reserve, (off_t)f->store->reserved), 0);
+        const uint64_t room = fault_used(&f->io);
+        atomic_store(&f->io.room, room);
+        (void)bm_space_refill(f->store);
+        assert_int_equal(spares(f)->n, 0);
+        assert_true(fault_used(&f->io) <= room);
+        atomic_store(&f->io.room, 0);
+        assert_filled(f, 'b');
+}
+
+/* Whoever cuts a file that has no header cuts nothing. */
+static void a_cut_file_is_made_whole(void **state)
+{
+        struct fixture *f = *state;
+        char path[512];
+        keep_some(f);
+        for (unsigned i = 0; i < spares(f)->n; i++) {
+                snprintf(path, sizeof(path), "%s/%08x", f->io.segments, spares(f)->list[i].file_id);
+                assert_int_equal(truncate(path, i % 2 ? 0 : 5000), 0);
+        }
+        fill(f, 'c');
+        assert_filled(f, 'c');
+        fixture_kill(f);
+        fixture_open(f);
+        assert_filled(f, 'c');
+}
+
+static void who_syncs_often_gets_small_pages(void **state)
+{
+        struct fixture *f = *state;
+        struct bm_segment_header header = {.number = 1 << 20};
+        struct bm_segment *segment;
+        keep_some(f);
+        uint64_t size = spares(f)->list[0].size;
+        for (unsigned i = 0; i < spares(f)->n; i++)
+                spares(f)->list[i].huge = true;
+        atomic_store(&f->store->drives.small_pages, true);
+        assert_int_equal(bm_spares_use(&f->store->drives, &header, size, &segment), 0);
+        atomic_store(&f->store->drives.small_pages, false);
+        assert_int_equal(bm_spares_use(&f->store->drives, &header, size * 2, &segment), 0);
+}
+
+/* A call that fails on the way costs the file, not what is written. */
+static void a_failed_wipe_removes_the_file(void **state)
+{
+        struct fixture *f = *state;
+        unsigned n_wiped;
+        keep_some(f);
+        bm_spares_drop(&f->store->drives);
+        bool done = true;
+        fill(f, 'c');
+        while (done)
+                assert_int_equal(bm_compact_one(f->store, 10, &done), 0);
+        assert_int_equal(bm_checkpoint(f->store), 0);
+        atomic_store(&spares(f)->wanted, false); /* the next one would free them */
+        struct bm_segment **list;
+        size_t n, tried = 0;
+        assert_int_equal(bm_drives_list(&f->store->drives, &list, &n), 0);
+        atomic_store(&f->io.fail_sync, true);
+        for (size_t i = 0; i < n; i++) {
+                if (list[i]->header.kind == BM_SEGMENT_LOG &&
+                    atomic_load(&list[i]->state) == BM_SEGMENT_GONE) {
+                        assert_false(bm_spares_keep(&f->store->drives, list[i]));
+                        tried++;
+                }
+        }
+        atomic_store(&f->io.fail_sync, false);
+        free(list);
+        assert_true(tried > 0);
+        assert_int_equal(spares(f)->n, 0);
+        assert_int_equal(bm_checkpoint(f->store), 0);
+        n_files(f, &n_wiped);
+        assert_int_equal(n_wiped, 0);
+        assert_filled(f, 'c');
+}
+
+static int setup(void **state)
+{
+        int r = fixture_setup(state);
+        struct fixture *f = *state;
+        fixture_close(f);
+        f->io.ops.space = disk_space;
+        fixture_open(f);
+        return r;
+}
+
+#define test(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                test(a_file_is_used_again),           test(a_rebuild_sees_one_life),
+                test(a_quiet_store_has_none),         test(a_full_disk_gets_them_back),
+                test(a_cut_file_is_made_whole),       test(who_syncs_often_gets_small_pages),
+                test(a_failed_wipe_removes_the_file),
+        };
+        return cmocka_run_group_tests_name("spares", tests, NULL, NULL);
+}
