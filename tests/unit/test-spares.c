@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* Files of emptied log segments: kept, used again, and given back. */
+#include <time.h>
+
 #include "compact.h"
 #include "drives.h"
 #include "space.h"
 #include "store-fixture.h"
 #include "superblock.h"
 
-enum { KEYS = 400, VALUE = 3000 };
+enum { KEYS = 400, VALUE = 3000, DISK_BYTES = 16 << 20 };
 
-/* A disk, whatever the test's directory is on. */
+/* A disk, whatever the test's directory is on; a small one, so that little is much. */
 static int disk_space(const struct bm_io *io, int fd, struct bm_io_space *space)
 {
         int r = fault_space(io, fd, space);
+        space->total_bytes = DISK_BYTES;
         space->in_memory = false;
         space->in_place = true;
         return r;
@@ -245,6 +248,29 @@ static void a_failed_wipe_removes_the_file(void **state)
         assert_filled(f, 'c');
 }
 
+/* The keeper leaves them while segments are filled, and takes them back behind the last. */
+static void the_keeper_keeps_and_drops_them(void **state)
+{
+        const struct timespec look = {.tv_nsec = 1000000};
+        struct fixture *f = *state;
+        unsigned n_wiped;
+        fixture_close(f);
+        f->config.no_background = false;
+        fixture_open(f);
+        while (bm_spares_bytes(&f->store->drives) == 0)
+                fill(f, 'a');
+        /* the pause only spares the processor */
+        while (bm_spares_bytes(&f->store->drives) > 0)
+                nanosleep(&look, NULL);
+        fill(f, 'b');
+        assert_filled(f, 'b');
+        fixture_close(f);
+        n_files(f, &n_wiped);
+        assert_int_equal(n_wiped, 0);
+        fixture_open(f);
+        assert_filled(f, 'b');
+}
+
 static int setup(void **state)
 {
         int r = fixture_setup(state);
@@ -264,6 +290,7 @@ int main(void)
                 test(a_quiet_store_has_none),         test(a_full_disk_gets_them_back),
                 test(a_cut_file_is_made_whole),       test(who_syncs_often_gets_small_pages),
                 test(a_failed_wipe_removes_the_file),
+                test(the_keeper_keeps_and_drops_them),
         };
         return cmocka_run_group_tests_name("spares", tests, NULL, NULL);
 }
