@@ -289,8 +289,7 @@ int main(void)
                 test(a_file_is_used_again),           test(a_rebuild_sees_one_life),
                 test(a_quiet_store_has_none),         test(a_full_disk_gets_them_back),
                 test(a_cut_file_is_made_whole),       test(who_syncs_often_gets_small_pages),
-                test(a_failed_wipe_removes_the_file),
-                test(the_keeper_keeps_and_drops_them),
+                test(a_failed_wipe_removes_the_file), test(the_keeper_keeps_and_drops_them),
         };
         return cmocka_run_group_tests_name("spares", tests, NULL, NULL);
 }
