@@ -127,7 +127,10 @@ static int make_of(const struct bm_io *io, int dir, int fd, int (*start)(struct 
         struct bm_segment *s;
         int r = segment_new(io, dir, access, &s);
         if (r < 0) {
+                char name[BM_SEGMENT_NAME];
+                bm_segment_name(header->file_id, name);
                 (void)bm_io_call(io, close, fd);
+                (void)bm_io_call(io, unlink_at, dir, name); /* it has no header: nobody's */
                 return r;
         }
         s->fd = fd;
