@@ -13,13 +13,13 @@
 #include "store.h"
 #include "superblock.h"
 
-/* Segment files that a killed process had not come to write a header to. */
+/* Segment files that a killed process had not come to write a header to, or had wiped it. */
 struct unfinished {
         struct bm_store *store;
         struct {
                 unsigned drive;
                 uint32_t file_id;
-        } list[64]; /* more than these the next open removes */
+        } list[BM_SPARES_MAX + 64]; /* more than these the next open removes */
         size_t n;
 };
 
@@ -42,7 +42,9 @@ static void note_bad_segment(void *ctx, unsigned drive, uint32_t file_id, int re
                      store->drives.drives[drive].path, bm_strerror(result));
 }
 
-static void remove_unfinished(const struct unfinished *u)
+/* Durably: a wipe may be in memory only, and what stands behind that header is not to come back
+ * when the tombstones that hide it are gone. */
+static int remove_unfinished(const struct unfinished *u)
 {
         struct bm_drives *d = &u->store->drives;
         for (size_t i = 0; i < u->n; i++) {
@@ -50,6 +52,7 @@ static void remove_unfinished(const struct unfinished *u)
                 bm_segment_name(u->list[i].file_id, name);
                 (void)bm_io_call(d->io, unlink_at, d->drives[u->list[i].drive].segments, name);
         }
+        return u->n > 0 ? bm_drives_sync_names(d) : 0;
 }
 
 /* Who only reads can do without. */
@@ -104,14 +107,12 @@ static int finish_creation(struct bm_store *store)
         return r;
 }
 
-int bm_recover(struct bm_store *store)
+static int recover(struct bm_store *store, struct unfinished *unfinished)
 {
         struct bm_manifests_read mr = {.n = 0};
-        struct unfinished unfinished = {.store = store};
         int r = open_manifests(store, &mr);
         if (r == 0)
-                r = bm_drives_scan(&store->drives, !store->read_only, note_bad_segment,
-                                   &unfinished);
+                r = bm_drives_scan(&store->drives, !store->read_only, note_bad_segment, unfinished);
         if (r == 0 && !store->read_only) /* a killed process may have left them in memory only */
                 r = bm_drives_sync_names(&store->drives);
         if (r != 0)
@@ -143,8 +144,12 @@ int bm_recover(struct bm_store *store)
                                                 .next_map = m->next_map,
                                                 .next_data = m->next_data});
         store->next_cold = m->next_segment;
-        r = m->clean && !store->salvage ? bm_start_clean(store) : bm_start_crashed(store);
-        if (r == 0 && !store->read_only)
-                remove_unfinished(&unfinished);
-        return r;
+        return m->clean && !store->salvage ? bm_start_clean(store) : bm_start_crashed(store);
+}
+
+int bm_recover(struct bm_store *store)
+{
+        struct unfinished unfinished = {.store = store};
+        int r = recover(store, &unfinished);
+        return r == 0 && !store->read_only ? remove_unfinished(&unfinished) : r;
 }

@@ -20,6 +20,22 @@ static int disk_space(const struct bm_io *io, int fd, struct bm_io_space *space)
         return r;
 }
 
+/* Names that went and may come back. */
+static unsigned n_unlinked;
+
+static int counted_unlink(const struct bm_io *io, int dir, const char *name)
+{
+        int r = bm_io_call(&bm_io_posix, unlink_at, dir, name);
+        n_unlinked += r == 0;
+        return r;
+}
+
+static int counted_sync_dir(const struct bm_io *io, int dir)
+{
+        n_unlinked = 0;
+        return bm_io_call(&bm_io_posix, sync_dir, dir);
+}
+
 static size_t key_of(unsigned i, char key[16])
 {
         return (size_t)snprintf(key, 16, "key%u", i);
@@ -128,6 +144,7 @@ static void a_file_is_used_again(void **state)
 static void a_rebuild_sees_one_life(void **state)
 {
         struct fixture *f = *state;
+        unsigned n_wiped;
         char path[300];
         keep_some(f);
         for (unsigned i = 0; i < KEYS; i++) {
@@ -147,6 +164,24 @@ static void a_rebuild_sees_one_life(void **state)
         assert_int_equal(bm_stats(f->store, &stats), 0);
         assert_int_equal(stats.keys, 100);
         assert_sound(f);
+        n_files(f, &n_wiped);
+        assert_int_equal(n_wiped, 0);
+}
+
+/* What a process that was killed had wiped in memory only is gone for good before anything else. */
+static void an_open_removes_them_durably(void **state)
+{
+        struct fixture *f = *state;
+        unsigned n_wiped;
+        keep_some(f);
+        fixture_kill(f);
+        n_files(f, &n_wiped);
+        assert_true(n_wiped > 0);
+        fixture_open(f);
+        assert_int_equal(n_unlinked, 0);
+        n_files(f, &n_wiped);
+        assert_int_equal(n_wiped, 0);
+        assert_filled(f, 'b');
 }
 
 static void a_quiet_store_has_none(void **state)
@@ -277,6 +312,8 @@ static int setup(void **state)
         struct fixture *f = *state;
         fixture_close(f);
         f->io.ops.space = disk_space;
+        f->io.ops.unlink_at = counted_unlink;
+        f->io.ops.sync_dir = counted_sync_dir;
         fixture_open(f);
         return r;
 }
@@ -286,10 +323,15 @@ static int setup(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                test(a_file_is_used_again),           test(a_rebuild_sees_one_life),
-                test(a_quiet_store_has_none),         test(a_full_disk_gets_them_back),
-                test(a_cut_file_is_made_whole),       test(who_syncs_often_gets_small_pages),
-                test(a_failed_wipe_removes_the_file), test(the_keeper_keeps_and_drops_them),
+                test(a_file_is_used_again),
+                test(a_rebuild_sees_one_life),
+                test(an_open_removes_them_durably),
+                test(a_quiet_store_has_none),
+                test(a_full_disk_gets_them_back),
+                test(a_cut_file_is_made_whole),
+                test(who_syncs_often_gets_small_pages),
+                test(a_failed_wipe_removes_the_file),
+                test(the_keeper_keeps_and_drops_them),
         };
         return cmocka_run_group_tests_name("spares", tests, NULL, NULL);
 }
