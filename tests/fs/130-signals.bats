@@ -84,7 +84,8 @@ load ../lib/bucketmap
                 echo "$i" >"$MNT/a"
                 daemon=$(daemon_pid)
                 kill -s INT "$daemon"
-                kill -s INT -- "-$daemon"
+                # which may have ended by then
+                kill -s INT -- "-$daemon" || process_gone "$daemon"
                 wait_until process_gone "$daemon"
                 wait_until grep -q "closed, was mounted at $MNT" daemon.log
                 run_cmd cat daemon.log
