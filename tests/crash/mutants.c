@@ -12,7 +12,6 @@ const struct mutant mutants[] = {
         {"a flush leaves out the names of new segments", .fault = FAULT_NAMES_UNSYNCED},
         {"a spare's header is wiped without a sync", explore_stream,
          .mutate = mutate_spare_unsynced},
-        {"a file that is used again keeps its salt", explore_stream, .fault = FAULT_ONE_SALT},
         {"the manifest goes before what it names", .mutate = mutate_manifest_first},
         {"a segment is freed before the checkpoint", .mutate = mutate_free_early},
         {"a sync leaves its mark before it is done", .mutate = mutate_mark_early},

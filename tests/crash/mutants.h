@@ -28,7 +28,6 @@ enum fault {
         FAULT_NOT_SETTLED,
         FAULT_PATCHES_STAY,
         FAULT_PATCH_FORGOTTEN,
-        FAULT_ONE_SALT,
 };
 
 struct mutant {

@@ -18,8 +18,6 @@ static __typeof__(bm_log_append) *real_append;
 replace(bm_record_decode);
 replace(bm_log_seal);
 replace(bm_segment_record);
-replace(bm_segment_make);
-replace(bm_segment_make_again);
 replace(bm_segment_count_put);
 replace(bm_segment_add_put);
 replace(bm_replay_apply);
@@ -70,30 +68,6 @@ int __wrap_bm_segment_record(const struct bm_segment *s, uint64_t offset, struct
                         record->length += (uint32_t)(at - offset);
         }
         return r;
-}
-
-static struct bm_segment_header salted(const struct bm_segment_header *header)
-{
-        struct bm_segment_header h = *header;
-        if (living == FAULT_ONE_SALT && h.kind == BM_SEGMENT_LOG)
-                h.salt = 1;
-        return h;
-}
-
-int __wrap_bm_segment_make(const struct bm_io *io, int dir, const struct bm_segment_header *header,
-                           uint64_t size, enum bm_segment_access access,
-                           struct bm_segment **segmentp)
-{
-        const struct bm_segment_header h = salted(header);
-        return __real_bm_segment_make(io, dir, &h, size, access, segmentp);
-}
-
-int __wrap_bm_segment_make_again(const struct bm_io *io, int dir, int fd,
-                                 const struct bm_segment_header *header, uint64_t size,
-                                 enum bm_segment_access access, struct bm_segment **segmentp)
-{
-        const struct bm_segment_header h = salted(header);
-        return __real_bm_segment_make_again(io, dir, fd, &h, size, access, segmentp);
 }
 
 /* Nobody knows that the segment holds something that a tombstone hides. */

@@ -140,6 +140,28 @@ static void a_file_is_used_again(void **state)
         }
 }
 
+/* Records of an earlier life are none in the next one, not even where they stood. */
+static void a_life_ends(void **state)
+{
+        struct fixture *f = *state;
+        struct bm_drives *d = &f->store->drives;
+        struct bm_segment *again;
+        struct bm_record r;
+        unsigned n = 0;
+        keep_some(f);
+        const unsigned kept = d->spares.n;
+        const uint64_t size = d->spares.list[0].size;
+        assert_int_equal(bm_drives_make(d, BM_SEGMENT_LOG, size, 1 << 20, 1, 0, &again), 0);
+        assert_int_equal(d->spares.n, kept - 1);
+        for (uint64_t at = BM_SEGMENT_HEADER; at < size; at += BM_UNIT) {
+                n += bm_segment_record_unverified(again, at, &r) == 0;
+                assert_int_not_equal(bm_segment_record(again, at, &r), 0);
+        }
+        assert_true(n > 10); /* what looks like one is still there */
+        assert_int_equal(bm_drives_remove(d, again), 0);
+        assert_filled(f, 'b');
+}
+
 /* What was logged into them is found without any index, and nothing else is. */
 static void a_rebuild_sees_one_life(void **state)
 {
@@ -323,15 +345,11 @@ static int setup(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                test(a_file_is_used_again),
-                test(a_rebuild_sees_one_life),
-                test(an_open_removes_them_durably),
-                test(a_quiet_store_has_none),
-                test(a_full_disk_gets_them_back),
-                test(a_cut_file_is_made_whole),
-                test(who_syncs_often_gets_small_pages),
-                test(a_failed_wipe_removes_the_file),
-                test(the_keeper_keeps_and_drops_them),
+                test(a_file_is_used_again),           test(a_life_ends),
+                test(a_rebuild_sees_one_life),        test(an_open_removes_them_durably),
+                test(a_quiet_store_has_none),         test(a_full_disk_gets_them_back),
+                test(a_cut_file_is_made_whole),       test(who_syncs_often_gets_small_pages),
+                test(a_failed_wipe_removes_the_file), test(the_keeper_keeps_and_drops_them),
         };
         return cmocka_run_group_tests_name("spares", tests, NULL, NULL);
 }
