@@ -58,13 +58,17 @@ static enum bm_segment_access access_to(const struct bm_drives *d, unsigned driv
 }
 
 /* Who syncs often would write a huge page for each few bytes. */
+static bool wants_huge(const struct bm_drives *d, enum bm_segment_kind kind)
+{
+        return kind != BM_SEGMENT_LOG ||
+               !atomic_load_explicit(&d->small_pages, memory_order_relaxed);
+}
+
 static enum bm_segment_access access_to_new(const struct bm_drives *d, unsigned drive,
                                             enum bm_segment_kind kind)
 {
         enum bm_segment_access access = access_to(d, drive);
-        bool small = kind == BM_SEGMENT_LOG &&
-                     atomic_load_explicit(&d->small_pages, memory_order_relaxed);
-        return access == BM_SEGMENT_MAPPED && !small ? BM_SEGMENT_HUGE : access;
+        return access == BM_SEGMENT_MAPPED && wants_huge(d, kind) ? BM_SEGMENT_HUGE : access;
 }
 
 /* Of the next free file id, on the next drive that has room. */
@@ -94,6 +98,16 @@ static int make_file(struct bm_drives *d, bool first_only, struct bm_segment_hea
         }
 }
 
+static int make_of_spare(struct bm_drives *d, const struct bm_spare *spare,
+                         struct bm_segment_header *header, struct bm_segment **segmentp)
+{
+        header->file_id = spare->file_id;
+        header->drive = spare->drive;
+        return bm_segment_make_again(d->io, d->drives[spare->drive].segments, spare->fd, header,
+                                     spare->size, access_to_new(d, spare->drive, header->kind),
+                                     segmentp);
+}
+
 static int make_on(struct bm_drives *d, bool first_only, enum bm_segment_kind kind, uint64_t size,
                    uint64_t number, uint64_t epoch, uint64_t durable, struct bm_segment **segmentp)
 {
@@ -106,10 +120,13 @@ static int make_on(struct bm_drives *d, bool first_only, enum bm_segment_kind ki
                 .base_time = now_ns(),
         };
         memcpy(header.store_uuid, d->superblock.store_uuid, BM_UUID);
+        struct bm_spare spare;
         int r = bm_random(&header.salt, sizeof(header.salt));
-        if (r == 0 && kind == BM_SEGMENT_LOG)
-                r = bm_spares_use(d, &header, size, segmentp);
-        if (r == 0)
+        if (r < 0)
+                return r;
+        if (kind == BM_SEGMENT_LOG && bm_spares_take(d, size, wants_huge(d, kind), &spare))
+                r = make_of_spare(d, &spare, &header, segmentp);
+        else
                 r = make_file(d, first_only, &header, size, segmentp);
         if (r < 0)
                 return r;

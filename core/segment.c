@@ -120,29 +120,20 @@ static int start_again(struct bm_segment *s)
         return r;
 }
 
-static int make_of(const struct bm_io *io, int dir, int fd, int (*start)(struct bm_segment *s),
-                   const struct bm_segment_header *header, uint64_t size,
-                   enum bm_segment_access access, struct bm_segment **segmentp)
+/* On failure nothing is left of S, nor of its file. */
+static int begin(struct bm_segment *s, int (*start)(struct bm_segment *s),
+                 const struct bm_segment_header *header, uint64_t size,
+                 struct bm_segment **segmentp)
 {
-        struct bm_segment *s;
-        int r = segment_new(io, dir, access, &s);
-        if (r < 0) {
-                char name[BM_SEGMENT_NAME];
-                bm_segment_name(header->file_id, name);
-                (void)bm_io_call(io, close, fd);
-                (void)bm_io_call(io, unlink_at, dir, name); /* it has no header: nobody's */
-                return r;
-        }
-        s->fd = fd;
         s->header = *header;
         s->size = size;
-        r = start(s);
+        int r = start(s);
         if (r < 0) {
                 /* for good: else a power cut may bring it back beside the one that is made
                  * instead, with the same number */
                 int gone = bm_segment_unlink(s);
                 if (gone == 0)
-                        gone = bm_io_call(io, sync_dir, dir);
+                        gone = bm_io_call(s->io, sync_dir, s->dir);
                 if (gone < 0)
                         r = -EIO;
                 bm_segment_free(s);
@@ -157,19 +148,36 @@ int bm_segment_make(const struct bm_io *io, int dir, const struct bm_segment_hea
                     uint64_t size, enum bm_segment_access access, struct bm_segment **segmentp)
 {
         char name[BM_SEGMENT_NAME];
+        struct bm_segment *s;
+        int r = segment_new(io, dir, access, &s);
+        if (r < 0)
+                return r;
         bm_segment_name(header->file_id, name);
-        int fd = bm_io_call(io, open_at, dir, name, O_RDWR | O_CREAT | O_EXCL, 0600);
-        return fd < 0 ? fd : make_of(io, dir, fd, start_new, header, size, access, segmentp);
+        s->fd = bm_io_call(io, open_at, dir, name, O_RDWR | O_CREAT | O_EXCL, 0600);
+        if (s->fd < 0) {
+                r = s->fd;
+                bm_segment_free(s);
+                return r;
+        }
+        return begin(s, start_new, header, size, segmentp);
 }
 
 int bm_segment_make_again(const struct bm_io *io, int dir, int fd,
                           const struct bm_segment_header *header, uint64_t size,
                           enum bm_segment_access access, struct bm_segment **segmentp)
 {
-        int r = make_of(io, dir, fd, start_again, header, size, access, segmentp);
-        if (r == 0)
-                (*segmentp)->named = true;
-        return r;
+        struct bm_segment *s;
+        int r = segment_new(io, dir, access, &s);
+        if (r < 0) {
+                char name[BM_SEGMENT_NAME];
+                bm_segment_name(header->file_id, name);
+                (void)bm_io_call(io, close, fd);
+                (void)bm_io_call(io, unlink_at, dir, name); /* it has no header: nobody's */
+                return r;
+        }
+        s->fd = fd;
+        s->named = true;
+        return begin(s, start_again, header, size, segmentp);
 }
 
 /* Pages up to byte END, in pieces that start at their multiples. */

@@ -75,25 +75,18 @@ static struct bm_spare take(struct bm_spares *sp, unsigned i)
         return spare;
 }
 
-int bm_spares_use(struct bm_drives *d, struct bm_segment_header *header, uint64_t size,
-                  struct bm_segment **segmentp)
+bool bm_spares_take(struct bm_drives *d, uint64_t size, bool large_pages, struct bm_spare *spare)
 {
-        const bool small = atomic_load_explicit(&d->small_pages, memory_order_relaxed);
-        struct bm_spare spare = {.fd = -1};
+        struct bm_spares *sp = &d->spares;
+        bool found = false;
         pthread_mutex_lock(&d->lock);
-        for (unsigned i = d->spares.n; i-- > 0 && spare.fd < 0;) {
-                const struct bm_spare *one = &d->spares.list[i];
-                if (one->size == size && (!one->huge || !small))
-                        spare = take(&d->spares, i);
+        for (unsigned i = sp->n; i-- > 0 && !found;) {
+                found = sp->list[i].size == size && (large_pages || !sp->list[i].huge);
+                if (found)
+                        *spare = take(sp, i);
         }
         pthread_mutex_unlock(&d->lock);
-        if (spare.fd < 0)
-                return 0;
-        header->file_id = spare.file_id;
-        header->drive = spare.drive;
-        int r = bm_segment_make_again(d->io, d->drives[spare.drive].segments, spare.fd, header,
-                                      size, small ? BM_SEGMENT_MAPPED : BM_SEGMENT_HUGE, segmentp);
-        return r == 0 ? 1 : r;
+        return found;
 }
 
 uint64_t bm_spares_drop(struct bm_drives *d)

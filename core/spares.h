@@ -48,12 +48,10 @@ struct bm_spares {
  */
 bool bm_spares_keep(struct bm_drives *drives, struct bm_segment *segment);
 
-/*
- * Makes the log segment that HEADER describes of a spare, if there is one of SIZE bytes that suits:
- * 1, and HEADER has its file id and drive; 0: there is none. Otherwise as bm_segment_make.
- */
-int bm_spares_use(struct bm_drives *drives, struct bm_segment_header *header, uint64_t size,
-                  struct bm_segment **segmentp);
+/* Gives away one of SIZE bytes, if there is one; none with large pages in memory unless
+ * LARGE_PAGES. Its file and descriptor are the caller's. */
+bool bm_spares_take(struct bm_drives *drives, uint64_t size, bool large_pages,
+                    struct bm_spare *spare);
 
 /* Removes them all, durably. How many bytes that gave back. */
 uint64_t bm_spares_drop(struct bm_drives *drives);

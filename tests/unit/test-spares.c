@@ -259,16 +259,22 @@ static void a_cut_file_is_made_whole(void **state)
 static void who_syncs_often_gets_small_pages(void **state)
 {
         struct fixture *f = *state;
-        struct bm_segment_header header = {.number = 1 << 20};
-        struct bm_segment *segment;
+        struct bm_spare spare;
         keep_some(f);
         uint64_t size = spares(f)->list[0].size;
         for (unsigned i = 0; i < spares(f)->n; i++)
                 spares(f)->list[i].huge = true;
+        const unsigned n = spares(f)->n;
+        assert_false(bm_spares_take(&f->store->drives, size, false, &spare));
+        assert_false(bm_spares_take(&f->store->drives, size * 2, true, &spare));
+        assert_int_equal(spares(f)->n, n);
+        /* and so the next segments are made of none */
         atomic_store(&f->store->drives.small_pages, true);
-        assert_int_equal(bm_spares_use(&f->store->drives, &header, size, &segment), 0);
+        fill(f, 'c');
+        assert_int_equal(spares(f)->n, n);
         atomic_store(&f->store->drives.small_pages, false);
-        assert_int_equal(bm_spares_use(&f->store->drives, &header, size * 2, &segment), 0);
+        fill(f, 'd');
+        assert_true(spares(f)->n < n);
 }
 
 /* A call that fails on the way costs the file, not what is written. */
