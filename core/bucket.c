@@ -108,11 +108,18 @@ enum bm_slot_kind bm_record_slot_kind(uint8_t type)
         }
 }
 
+static __typeof__(bm_segment_record) *reader_for(enum bm_trust trust)
+{
+        if (trust == BM_TRUST_VALUE)
+                return bm_segment_record_head;
+        return trust == BM_TRUST_ALL ? bm_segment_record_unverified : bm_segment_record;
+}
+
 enum { PREFETCHED = 512 };
 
 int bm_slot_record(struct bm_store *store, const struct bm_slot *slot,
-                   const struct bm_target *wanted, struct bm_segment **segmentp,
-                   struct bm_record *record)
+                   const struct bm_target *wanted, enum bm_trust trust,
+                   struct bm_segment **segmentp, struct bm_record *record)
 {
         struct bm_segment *s = bm_drives_segment(&store->drives, slot->file_id);
         *segmentp = s;
@@ -122,9 +129,7 @@ int bm_slot_record(struct bm_store *store, const struct bm_slot *slot,
                 __builtin_prefetch(s->base + slot->offset + at);
         int r = BM_E_DAMAGED;
         if (s && s->base)
-                r = (wanted && wanted->trust == BM_TRUST_ALL
-                             ? bm_segment_record_unverified
-                             : bm_segment_record)(s, slot->offset, record);
+                r = reader_for(trust)(s, slot->offset, record);
         if (r == 0 && bm_record_slot_kind(record->type) == slot->kind)
                 return 0;
         bm_log_unreadable(store, slot, r, wanted);
@@ -187,7 +192,7 @@ static int match(void *ctx, const struct bm_slot *slot)
         if ((trust == BM_TRUST_KEY || (trust == BM_TRUST_PATCHED && slot->count)) &&
             claims_key(p, slot))
                 return 1;
-        int r = bm_slot_record(store, slot, p->target, &f->segment, &f->record);
+        int r = bm_slot_record(store, slot, p->target, trust, &f->segment, &f->record);
         if (r < 0)
                 return r;
         bool same = is_same_key(p->target, &f->record);
@@ -208,6 +213,7 @@ int bm_target_find(const struct bm_target *t, struct bm_found *found)
 {
         struct probe probe = {.target = t, .found = found};
         memset(found->used_discs, 0, sizeof(found->used_discs));
+        found->trust = t->trust;
         int r = bm_index_find(&t->bucket->index, t->hash, match, &probe, &found->place,
                               &found->slot);
         found->there = r == 0;
@@ -225,7 +231,13 @@ int bm_target_find(const struct bm_target *t, struct bm_found *found)
 
 int bm_found_verify(const struct bm_target *t, struct bm_found *found)
 {
-        return bm_slot_record(t->map->store, &found->slot, t, &found->segment, &found->record);
+        if (found->trust == BM_TRUST_NOTHING)
+                return 0;
+        int r = bm_slot_record(t->map->store, &found->slot, t, BM_TRUST_NOTHING, &found->segment,
+                               &found->record);
+        if (r == 0)
+                found->trust = BM_TRUST_NOTHING;
+        return r;
 }
 
 int bm_found_free_disc(const struct bm_target *t, const struct bm_found *found)

@@ -28,6 +28,7 @@ struct bm_bucket {
 /* What is believed of a record before its checksum is verified. */
 enum bm_trust {
         BM_TRUST_NOTHING,
+        BM_TRUST_VALUE,   /* that its value is what was stored: nobody looks at it */
         BM_TRUST_KEY,     /* that it is the key's: what it says beyond is for bm_found_verify */
         BM_TRUST_PATCHED, /* the same of a chunk that has patches, of others nothing */
         BM_TRUST_ALL,     /* it goes, whatever it says: so nothing but its key matters */
@@ -56,6 +57,7 @@ struct bm_found {
         uint64_t count;
         uint32_t links;         /* names of the record; 0: an orphan */
         bool by_id;             /* it is kept under its id, in BM_MAP_INODES */
+        enum bm_trust trust;    /* what of it was believed, and is not verified */
         uint64_t used_discs[4]; /* bit set: discriminators that equal hashes have */
 };
 
@@ -80,7 +82,7 @@ int bm_target_init_record(struct bm_target *target, struct bm_map *map, uint64_t
  * key's record is damaged; -ENOMEM. */
 int bm_target_find(const struct bm_target *target, struct bm_found *found);
 
-/* Verifies the record that was found by its key alone (BM_TRUST_KEY). -EIO. */
+/* Verifies a record of which something was believed; others it leaves as they are. -EIO. */
 int bm_found_verify(const struct bm_target *target, struct bm_found *found);
 
 /* A discriminator that no equal hash has; negative errno if there is none left. */
@@ -95,10 +97,10 @@ uint64_t bm_cookie_hash(uint64_t cookie);
 uint64_t bm_record_value_size(const struct bm_record *record);
 /* The slot kind that a record type has; BM_SLOT_EMPTY for those without a slot. */
 enum bm_slot_kind bm_record_slot_kind(uint8_t type);
-/* Reads the record that a slot of STORE leads to; WANTED (may be NULL) is what
- * was looked for. -EIO, with a log line. */
+/* Reads the record that a slot of STORE leads to, and verifies it but for what TRUST says; WANTED
+ * (may be NULL) is what was looked for. -EIO, with a log line. */
 int bm_slot_record(struct bm_store *store, const struct bm_slot *slot,
-                   const struct bm_target *wanted, struct bm_segment **segment,
+                   const struct bm_target *wanted, enum bm_trust trust, struct bm_segment **segment,
                    struct bm_record *record);
 
 #endif

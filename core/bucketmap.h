@@ -246,7 +246,7 @@ struct bm_view {
         uint64_t allocated; /* bytes that the value takes on disk, holes left out */
         uint64_t map_id;    /* of the map that the key names; 0: it is a value */
         uint32_t links;     /* names that the record has; 0: an orphan */
-        const void *value;  /* NULL if large or a map: bm_read_at */
+        const void *value;  /* NULL if large or a map: bm_read_at; and of bm_read_attr */
         const void *meta;   /* NULL if meta_len is 0 */
         uint32_t meta_len;
         bool large; /* the value is kept in chunks */
@@ -288,6 +288,12 @@ struct bm_ref {
 
 /* As bm_read_value. Errors: BM_E_NOT_FOUND, BM_E_STALE. */
 BM_EXPORT BM_CHECKED int bm_read_ref(const struct bm_ref *ref, struct bm_view *view);
+
+/*
+ * The same without the value, which is neither read nor verified: VIEW->value is NULL. For whoever
+ * wants to know only what a record says beside its value, which may be cold, or damaged.
+ */
+BM_EXPORT BM_CHECKED int bm_read_attr(const struct bm_ref *ref, struct bm_view *view);
 
 /*
  * Copies up to LEN bytes from OFFSET of the value into BUF; *DONE says how
@@ -410,10 +416,10 @@ BM_EXPORT BM_CHECKED int bm_create_record(struct bm_map *map, const void *key, s
 
 /*
  * Gives the new meta of a record: NOW is the record as it is before the
- * change, META has room for BM_META_MAX bytes, *META_LEN is preset to the
- * present length and META to the present bytes. Returns 0, or a negative
- * errno that ends the operation, which then changes nothing. Runs under the
- * bucket's lock: it must not call the store, and may be called more than once.
+ * change, perhaps without its value, META has room for BM_META_MAX bytes, *META_LEN is preset to
+ * the present length and META to the present bytes. Returns 0, or a negative errno that ends the
+ * operation, which then changes nothing. Runs under the bucket's lock: it must not call the store,
+ * and may be called more than once.
  */
 typedef int (*bm_meta_fn)(void *ctx, const struct bm_view *now, void *meta, size_t *meta_len);
 
@@ -618,6 +624,10 @@ struct bm_item {
 /* FROM: a cookie, 0 for the start. The map must stay open. */
 BM_EXPORT BM_CHECKED int bm_cursor_open(struct bm_map *map, uint64_t from,
                                         struct bm_cursor **cursorp);
+
+/* The same, for items without values: their views are as bm_read_attr gives them. */
+BM_EXPORT BM_CHECKED int bm_cursor_open_attr(struct bm_map *map, uint64_t from,
+                                             struct bm_cursor **cursorp);
 
 /*
  * The next item; BM_E_NOT_FOUND at the end. The view is the cursor's, good

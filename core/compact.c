@@ -68,7 +68,7 @@ static int cold_append(struct bm_store *store, struct bm_record *record, struct 
         }
         uint64_t at = atomic_load(&cold->used);
         bm_record_encode(record, cold->header.base_time, out);
-        bm_record_seal(out, len, cold->header.salt, at);
+        bm_record_seal(out, record->checked, cold->header.salt, at);
         /* what is copied must not have become zeros on the way */
         r = bm_record_intact(record) ? 0 : -EIO;
         if (r == 0) {
@@ -152,6 +152,8 @@ static int move_if_alive(struct compaction *c, struct bm_target *t, const struct
         bm_stripe_lock(lock);
         r = bm_index_find(&t->bucket->index, t->hash, is_at, &here, &place, &slot);
         *alive = r == 0;
+        if (r == 0 && !bm_record_value_verified(record)) /* of what is dead nobody looks at it */
+                r = BM_E_DAMAGED;
         if (r == 0)
                 r = move_slot(c, t, &place, &slot, &moved, c->victim, record->length);
         pthread_rwlock_unlock(lock);
@@ -307,13 +309,14 @@ int bm_compact_segment(struct bm_store *store, struct bm_segment *victim)
         uint64_t used = atomic_load(&victim->used);
         for (uint64_t at = BM_SEGMENT_HEADER; at < used;) {
                 struct bm_record record;
-                int r = bm_segment_record(victim, at, &record);
+                int r = bm_segment_record_head(victim, at, &record);
                 if (r != 0) {
                         give_up(&c, at, r);
                         return 0;
                 }
                 r = compact_record(&c, &record, (uint32_t)at);
-                if (r == -EIO && (c.cannot_tell || !bm_record_intact(&record))) {
+                if (r == BM_E_DAMAGED ||
+                    (r == -EIO && (c.cannot_tell || !bm_record_intact(&record)))) {
                         give_up(&c, at, r);
                         return 0;
                 }
@@ -342,7 +345,7 @@ static int copy_slot(struct compaction *c, struct bm_map *map, struct bm_bucket 
         struct bm_slot slot;
         struct bm_record record;
         struct bm_segment *s;
-        int r = bm_slot_record(c->store, &known->slot, NULL, &s, &record);
+        int r = bm_slot_record(c->store, &known->slot, NULL, BM_TRUST_NOTHING, &s, &record);
         if (r != 0 || is_new(s, log, cold))
                 return r;
         r = bm_index_find(&bucket->index, known->hash, is_at, &here, &place, &slot);

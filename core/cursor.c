@@ -32,6 +32,7 @@ struct bm_cursor {
         uint64_t first_hash, last_hash; /* the range, inclusive */
         uint64_t known_mask;            /* hash bits that slots and cookies both know */
         bool done;                      /* behind the last part */
+        bool attr_only;                 /* items come without values */
         size_t ahead;                   /* records to look at next time */
         struct entry *entries;
         size_t n_entries, cap_entries, next_entry;
@@ -57,6 +58,14 @@ static int cursor_new(struct bm_map *map, uint64_t from, struct bm_cursor **curs
 int bm_cursor_open(struct bm_map *map, uint64_t from, struct bm_cursor **cursorp)
 {
         return cursor_new(map, from, cursorp);
+}
+
+int bm_cursor_open_attr(struct bm_map *map, uint64_t from, struct bm_cursor **cursorp)
+{
+        int r = cursor_new(map, from, cursorp);
+        if (r == 0)
+                (*cursorp)->attr_only = true;
+        return r;
 }
 
 struct bm_cursor *bm_cursor_close(struct bm_cursor *c)
@@ -91,7 +100,7 @@ static int read_entry(struct bm_cursor *c, const struct bm_known_slot *known)
         struct entry *e = new_entry(c);
         if (!e)
                 return -ENOMEM;
-        e->bad = bm_slot_record(store, &known->slot, NULL, &segment, &record) < 0;
+        e->bad = bm_slot_record(store, &known->slot, NULL, BM_TRUST_VALUE, &segment, &record) < 0;
         if (!e->bad) { /* nor is it one that belongs elsewhere */
                 e->key_len = record.key_len;
                 memcpy(e->key, record.key, record.key_len);
@@ -176,7 +185,9 @@ int bm_cursor_next(struct bm_cursor *c, struct bm_item *item)
                         c->after = e->cookie;
                         if (e->bad)
                                 return -EIO;
-                        int r = bm_read_value(c->map, e->key, e->key_len, &c->view);
+                        const struct bm_ref ref = {
+                                .map = c->map, .key = e->key, .key_len = e->key_len};
+                        int r = (c->attr_only ? bm_read_attr : bm_read_ref)(&ref, &c->view);
                         if (r == BM_E_NOT_FOUND)
                                 continue;
                         if (r != 0)

@@ -30,6 +30,7 @@ enum {
         BM_PATCH_LOG2 = 12, /* 4 KiB: a piece of a chunk that can be written by itself */
         BM_PATCH = 1 << BM_PATCH_LOG2,
         BM_CHUNK_PIECES = BM_CHUNK / BM_PATCH,
+        BM_VALUE_CHECK_MIN = 1 << 10, /* values from here on have a check of their own */
         BM_CUTS_MAX = 8,
         BM_FRAME_MAX = 240 << 10, /* bytes of one frame, so that any segment takes it */
 };
@@ -67,8 +68,11 @@ static inline uint64_t bm_pos_offset(uint64_t pos)
 
 /* Superblock */
 
-/* What every store of this format has: PATCH records. */
-#define BM_INCOMPAT_PATCHES UINT64_C(1)
+/* A store that uses more than these cannot be read at all, and every store of this format has
+ * them: PATCH records, and values with checks of their own. */
+#define BM_INCOMPAT_PATCHES     UINT64_C(1)
+#define BM_INCOMPAT_VALUE_CHECK UINT64_C(2)
+#define BM_INCOMPAT_ALL         (BM_INCOMPAT_PATCHES | BM_INCOMPAT_VALUE_CHECK)
 
 struct bm_superblock {
         uint16_t major, minor, drive_number, n_drives;
@@ -128,9 +132,10 @@ enum {
         BM_RECF_VERSION = 2,
         BM_RECF_TIME = 4,
         BM_RECF_DISC = 8,
-        BM_RECF_MOVED = 16, /* what the key had goes on under another key of the frame */
-        BM_RECF_LINKS = 32, /* PUT, HEAD of BM_MAP_INODES, always: how many names it has */
-        BM_RECF_KNOWN = 63,
+        BM_RECF_MOVED = 16,       /* what the key had goes on under another key of the frame */
+        BM_RECF_LINKS = 32,       /* PUT, HEAD of BM_MAP_INODES, always: how many names it has */
+        BM_RECF_VALUE_CHECK = 64, /* the value has a check of its own: set by bm_record_measure */
+        BM_RECF_KNOWN = 127,
 };
 
 /* A record taken apart or to be put together. Pointers lead into the bytes it
@@ -145,7 +150,9 @@ struct bm_record {
         int64_t time_ns;  /* BM_RECF_TIME: absolute */
         const uint8_t *key, *meta, *value;
         uint32_t meta_len, value_len;
-        uint32_t length; /* whole record on disk, bytes, a multiple of BM_UNIT */
+        uint32_t value_check; /* BM_RECF_VALUE_CHECK, taken apart: what the value is to give */
+        uint32_t length;      /* whole record on disk, bytes, a multiple of BM_UNIT */
+        uint32_t checked;     /* bytes of it up to which its own check goes */
 };
 
 /* Whether records of that type put something under their key. */
@@ -160,20 +167,30 @@ static inline bool bm_record_puts(uint8_t type)
 enum { BM_RECORD_FIXED = 10, BM_RECORD_LENGTH_MAX = BM_FRAME_MAX };
 
 /* Bytes on disk, a multiple of BM_UNIT, or 0 for more than BM_RECORD_LENGTH_MAX;
- * base_time as the segment's. Sets r->length. */
+ * base_time as the segment's. Sets r->length and r->checked, and of r->flags BM_RECF_VALUE_CHECK.
+ */
 uint32_t bm_record_measure(struct bm_record *r, int64_t base_time);
-/* Encodes what was measured into OUT (r->length bytes), padding zeroed,
- * without the check. A NULL value stands for zeros. */
+/* Encodes what was measured into OUT (r->length bytes), padding zeroed, with the value's own check
+ * but without the record's. A NULL value stands for zeros. */
 void bm_record_encode(const struct bm_record *r, int64_t base_time, uint8_t *out);
-/* Fills in the check of an encoded record that will stand at OFFSET. */
-void bm_record_seal(uint8_t *rec, uint32_t length, uint64_t salt, uint64_t offset);
+/* Fills in the check of an encoded record that will stand at OFFSET; CHECKED as in struct
+ * bm_record.
+ */
+void bm_record_seal(uint8_t *rec, uint32_t checked, uint64_t salt, uint64_t offset);
 /* Length in bytes that the record at IN claims, 0 if IN (AVAIL bytes) cannot
  * hold it or the type is 0 or unknown. Verifies nothing else. */
 uint32_t bm_record_length(const uint8_t *in, size_t avail);
-/* Verifies check and structure, and takes it apart. BM_E_DAMAGED. */
+/* Verifies checks and structure, and takes it apart. BM_E_DAMAGED. */
 int bm_record_decode(struct bm_record *r, const uint8_t *in, size_t avail, uint64_t salt,
                      uint64_t offset, int64_t base_time);
-/* The same without the checksum, for bytes that were verified before. */
+/* The same of all but a value that has a check of its own, which is not read: that is left to
+ * bm_record_value_verified. */
+int bm_record_decode_head(struct bm_record *r, const uint8_t *in, size_t avail, uint64_t salt,
+                          uint64_t offset, int64_t base_time);
+/* Whether the value of a record that was taken apart, and the padding behind it, are what its
+ * check says; true if it has none. */
+bool bm_record_value_verified(const struct bm_record *r);
+/* Takes it apart and verifies no check, for bytes that were verified before. */
 int bm_record_parse(struct bm_record *r, const uint8_t *in, size_t avail, int64_t base_time);
 
 /* Values of special records: fixed little-endian layouts. */

@@ -26,7 +26,7 @@ enum { AT_CHECK = 0, AT_WORD = 4, AT_KEY_LEN = 8, AT_FLAGS = 9 };
 #define WORD_TYPE_SHIFT 28
 
 /* The fixed part and three varints. */
-enum { LENGTH_MIN = 16, N_TYPES = 16 };
+enum { LENGTH_MIN = 16, N_TYPES = 16, VALUE_CHECK = 4 };
 
 _Static_assert(BM_RECORD_FIXED == AT_FLAGS + 1, "fixed part");
 _Static_assert(BM_RECORD_LENGTH_MAX / BM_UNIT <= WORD_UNITS, "any length fits the length word");
@@ -75,8 +75,17 @@ uint32_t bm_record_measure(struct bm_record *r, int64_t base_time)
                 n += bm_varint_size(r->links);
         if (r->flags & BM_RECF_META)
                 n += bm_varint_size(r->meta_len) + (uint64_t)r->meta_len;
-        n = bm_round_up(n + r->key_len + r->value_len, BM_UNIT);
+        n += r->key_len;
+        r->flags &= (uint8_t)~BM_RECF_VALUE_CHECK;
+        if (r->value_len >= BM_VALUE_CHECK_MIN) {
+                r->flags |= BM_RECF_VALUE_CHECK;
+                n += VALUE_CHECK;
+        }
+        r->checked = (uint32_t)n;
+        n = bm_round_up(n + r->value_len, BM_UNIT);
         r->length = n <= BM_RECORD_LENGTH_MAX ? (uint32_t)n : 0;
+        if (!(r->flags & BM_RECF_VALUE_CHECK))
+                r->checked = r->length;
         return r->length;
 }
 
@@ -90,6 +99,11 @@ static uint8_t *put_bytes(uint8_t *p, const void *src, size_t len)
         else
                 memset(p, 0, len);
         return p + len;
+}
+
+static uint32_t value_check(const uint8_t *value, uint32_t len)
+{
+        return bm_checksum_seeded(value, len, 0);
 }
 
 void bm_record_encode(const struct bm_record *r, int64_t base_time, uint8_t *out)
@@ -118,8 +132,13 @@ void bm_record_encode(const struct bm_record *r, int64_t base_time, uint8_t *out
                 p = bm_varint_put(p, r->meta_len);
                 p = put_bytes(p, r->meta, r->meta_len);
         }
+        if (r->flags & BM_RECF_VALUE_CHECK)
+                p += VALUE_CHECK;
         p = put_bytes(p, r->key, r->key_len);
         p = put_bytes(p, r->value, r->value_len);
+        if (r->flags & BM_RECF_VALUE_CHECK) /* of what was copied, which is at hand */
+                bm_store_le32(p - r->value_len - r->key_len - VALUE_CHECK,
+                              value_check(p - r->value_len, r->value_len));
 
         pad = r->length - (uint32_t)(p - out);
         assert(pad <= WORD_PAD);
@@ -132,14 +151,14 @@ void bm_record_encode(const struct bm_record *r, int64_t base_time, uint8_t *out
         out[AT_FLAGS] = r->flags;
 }
 
-static uint32_t check_of(const uint8_t *rec, uint32_t length, uint64_t salt, uint64_t offset)
+static uint32_t check_of(const uint8_t *rec, uint32_t checked, uint64_t salt, uint64_t offset)
 {
-        return bm_checksum_seeded(rec + AT_WORD, length - AT_WORD, salt + offset);
+        return bm_checksum_seeded(rec + AT_WORD, checked - AT_WORD, salt + offset);
 }
 
-void bm_record_seal(uint8_t *rec, uint32_t length, uint64_t salt, uint64_t offset)
+void bm_record_seal(uint8_t *rec, uint32_t checked, uint64_t salt, uint64_t offset)
 {
-        bm_store_le32(rec + AT_CHECK, check_of(rec, length, salt, offset));
+        bm_store_le32(rec + AT_CHECK, check_of(rec, checked, salt, offset));
 }
 
 uint32_t bm_record_length(const uint8_t *in, size_t avail)
@@ -176,6 +195,12 @@ static bool fits_map(const struct bm_record *r)
         }
 }
 
+/* The record's last 8 bytes, little-endian: the padding is on top. */
+static bool padding_is_zero(const uint8_t *end, uint32_t pad)
+{
+        return pad == 0 || bm_load_le64(end - 8) >> (64 - 8 * pad) == 0;
+}
+
 /* LENGTH bytes at IN are there, and the type is known. */
 static int take_apart(struct bm_record *r, const uint8_t *in, uint32_t length, int64_t base_time)
 {
@@ -200,8 +225,8 @@ static int take_apart(struct bm_record *r, const uint8_t *in, uint32_t length, i
         shape = &shapes[r->type];
         if ((r->flags & ~BM_RECF_KNOWN) || (r->flags & shape->flags) != shape->flags)
                 return BM_E_DAMAGED;
-        /* the record's last 8 bytes, little-endian: the padding is on top */
-        if (pad && bm_load_le64(in + length - 8) >> (64 - 8 * pad))
+        /* behind a value with a check of its own it is looked at with the value */
+        if (!(r->flags & BM_RECF_VALUE_CHECK) && !padding_is_zero(in + length, pad))
                 return BM_E_DAMAGED;
 
         p = bm_varint_get(p, end, &r->map_id);
@@ -240,6 +265,12 @@ static int take_apart(struct bm_record *r, const uint8_t *in, uint32_t length, i
                 r->meta_len = (uint32_t)n;
                 p += n;
         }
+        if (r->flags & BM_RECF_VALUE_CHECK) {
+                if (end - p < VALUE_CHECK)
+                        return BM_E_DAMAGED;
+                r->value_check = bm_load_le32(p);
+                p += VALUE_CHECK;
+        }
         if (r->key_len > end - p || r->key_len < shape->key_min || r->key_len > shape->key_max)
                 return BM_E_DAMAGED;
         r->key = p;
@@ -247,7 +278,12 @@ static int take_apart(struct bm_record *r, const uint8_t *in, uint32_t length, i
         r->value_len = (uint32_t)(end - r->value);
         if (r->value_len < shape->value_min || r->value_len > shape->value_max)
                 return BM_E_DAMAGED;
-        return 0;
+        if (r->flags & BM_RECF_VALUE_CHECK) {
+                r->checked = (uint32_t)(r->value - in);
+                return r->value_len >= BM_VALUE_CHECK_MIN ? 0 : BM_E_DAMAGED;
+        }
+        r->checked = length;
+        return r->value_len < BM_VALUE_CHECK_MIN ? 0 : BM_E_DAMAGED;
 }
 
 int bm_record_parse(struct bm_record *r, const uint8_t *in, size_t avail, int64_t base_time)
@@ -257,13 +293,35 @@ int bm_record_parse(struct bm_record *r, const uint8_t *in, size_t avail, int64_
         return length ? take_apart(r, in, length, base_time) : BM_E_DAMAGED;
 }
 
+int bm_record_decode_head(struct bm_record *r, const uint8_t *in, size_t avail, uint64_t salt,
+                          uint64_t offset, int64_t base_time)
+{
+        uint32_t length = bm_record_length(in, avail);
+        int result;
+
+        if (bm_unlikely(!length))
+                return BM_E_DAMAGED;
+        result = take_apart(r, in, length, base_time);
+        if (bm_unlikely(result == 0 &&
+                        bm_load_le32(in + AT_CHECK) != check_of(in, r->checked, salt, offset)))
+                return BM_E_DAMAGED;
+        return result;
+}
+
+bool bm_record_value_verified(const struct bm_record *r)
+{
+        const uint32_t pad = r->length - r->checked - r->value_len;
+
+        if (!(r->flags & BM_RECF_VALUE_CHECK))
+                return true;
+        return padding_is_zero(r->value + r->value_len + pad, pad) &&
+               r->value_check == value_check(r->value, r->value_len);
+}
+
 int bm_record_decode(struct bm_record *r, const uint8_t *in, size_t avail, uint64_t salt,
                      uint64_t offset, int64_t base_time)
 {
-        uint32_t length = bm_record_length(in, avail);
+        int result = bm_record_decode_head(r, in, avail, salt, offset, base_time);
 
-        if (bm_unlikely(!length ||
-                        bm_load_le32(in + AT_CHECK) != check_of(in, length, salt, offset)))
-                return BM_E_DAMAGED;
-        return take_apart(r, in, length, base_time);
+        return result == 0 && bm_unlikely(!bm_record_value_verified(r)) ? BM_E_DAMAGED : result;
 }

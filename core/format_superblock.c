@@ -35,9 +35,6 @@ _Static_assert(AT_ZEROS <= BM_SUPERBLOCK - BM_PAGE_CHECKSUM, "it fits");
 
 enum { BUCKETS_LOG2_MAX = 16, SEARCH_MIN = 4, SEARCH_MAX = 1024, SEARCH_STEP = 4 };
 
-/* A store that uses more than these cannot be read at all. */
-#define INCOMPAT_KNOWN BM_INCOMPAT_PATCHES
-
 void bm_superblock_encode(const struct bm_superblock *sb, uint8_t out[BM_SUPERBLOCK])
 {
         bm_page_begin(out, BM_SUPERBLOCK, BM_MAGIC_SUPERBLOCK);
@@ -64,7 +61,7 @@ void bm_superblock_encode(const struct bm_superblock *sb, uint8_t out[BM_SUPERBL
 static bool fields_ok(const struct bm_superblock *sb)
 {
         return sb->n_drives >= 1 && sb->n_drives <= BM_DRIVES_MAX &&
-               sb->drive_number < sb->n_drives && sb->incompat == INCOMPAT_KNOWN &&
+               sb->drive_number < sb->n_drives && sb->incompat == BM_INCOMPAT_ALL &&
                sb->unit_log2 == BM_UNIT_LOG2 && sb->segment_log2_max >= BM_SEGMENT_LOG2_MIN &&
                sb->segment_log2_max <= BM_SEGMENT_LOG2_MAX &&
                sb->buckets_log2 <= BUCKETS_LOG2_MAX && sb->max_search >= SEARCH_MIN &&
@@ -99,7 +96,7 @@ int bm_superblock_decode(struct bm_superblock *sb, const uint8_t in[BM_SUPERBLOC
         memcpy(sb->drive_uuid, in + AT_DRIVE_UUID, BM_UUID);
         memcpy(sb->hash_secret, in + AT_HASH_SECRET, BM_HASH_SECRET);
 
-        if (sb->major > BM_FORMAT_MAJOR || (sb->incompat & ~INCOMPAT_KNOWN) ||
+        if (sb->major > BM_FORMAT_MAJOR || (sb->incompat & ~BM_INCOMPAT_ALL) ||
             sb->hash_algorithm > BM_HASH_XXH3_64_SECRET ||
             sb->checksum_algorithm > BM_CHECKSUM_XXH3)
                 return BM_E_NEWER_FORMAT;

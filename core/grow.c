@@ -40,6 +40,7 @@ int bm_find_entry(struct bm_map *map, const void *key, size_t key_len, struct bm
         int r = bm_target_init(&target, map, key, key_len);
         if (r < 0)
                 return r;
+        target.trust = BM_TRUST_VALUE;
         bm_read_lock(&lock, &target);
         r = bm_target_find(&target, &found);
         if (r == 0 && !found.there)

@@ -93,7 +93,8 @@ int bm_change_add_chunk(struct bm_txn *txn, struct bm_change *c, uint64_t chunk,
                         uint8_t key[BM_CHUNK_KEY], size_t *step)
 {
         bm_chunk_key(c->head.data_id, chunk, key);
-        int r = bm_txn_more(txn, txn->store->chunks, key, BM_CHUNK_KEY, step);
+        int r = bm_txn_more_trusted(txn, txn->store->chunks, key, BM_CHUNK_KEY, BM_TRUST_VALUE,
+                                    step);
         return r == 0 ? bm_patches_add(txn, c, *step, chunk) : r;
 }
 
@@ -144,7 +145,11 @@ int bm_change_chunk(struct bm_txn *txn, struct bm_change *c, size_t step, uint64
         *len = bm_change_chunk_len(txn, c, step, chunk);
         if (*len == 0)
                 return 0;
-        *bytes = txn->steps[step].found.record.value;
+        struct bm_step *s = &txn->steps[step];
+        int r = bm_found_verify(&s->target, &s->found);
+        if (r < 0)
+                return r;
+        *bytes = s->found.record.value;
         return bm_patches_compose(txn, c, step, bytes, *len);
 }
 
@@ -226,7 +231,8 @@ int bm_change_run(struct bm_change *c, bm_fill_fn fill, bool privileged)
         do {
                 bm_txn_init(&txn, store);
                 txn.privileged = privileged;
-                r = bm_txn_add(&txn, c->ref->map, c->ref->key, c->ref->key_len, NULL);
+                r = bm_txn_add_trusted(&txn, c->ref->map, c->ref->key, c->ref->key_len, c->trust,
+                                       NULL);
                 if (r == 0)
                         r = bm_txn_run(&txn, fill, c);
                 bm_txn_deinit(&txn);

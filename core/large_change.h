@@ -28,6 +28,7 @@ struct bm_change {
         bool zero, keep_size; /* an allocation: whatever is there; only up to the end */
         uint64_t size;        /* a truncation: the new size */
         bool inline_again;    /* and chunks are no longer needed */
+        enum bm_trust trust;  /* in the record */
         uint64_t new_data_id;
         bool held;          /* the new data id, which an orphan got */
         uint64_t n_covered; /* chunks that an orphan's drop covers already */
@@ -79,7 +80,7 @@ int bm_change_add_chunk(struct bm_txn *txn, struct bm_change *c, uint64_t chunk,
                         uint8_t key[BM_CHUNK_KEY], size_t *step);
 /* The same, of one that was added by its key alone. */
 int bm_change_take_chunk(struct bm_txn *txn, struct bm_change *c, uint64_t chunk, size_t step);
-/* The living content of it: *LEN, 0 if there is none. */
+/* The living content of it, verified: *LEN, 0 if there is none. -EIO. */
 int bm_change_chunk(struct bm_txn *txn, struct bm_change *c, size_t step, uint64_t chunk,
                     const uint8_t **bytes, uint32_t *len);
 /* The length alone: nothing is read. */

@@ -26,6 +26,7 @@ static int look(const struct bm_ref *ref, struct extent *e)
         struct bm_target target;
         struct bm_lookup lookup;
         int r = bm_target_init(&target, ref->map, ref->key, ref->key_len);
+        target.trust = BM_TRUST_VALUE;
         if (r == 0)
                 r = bm_lookup(ref, &target, NULL, 0, &lookup);
         if (r != 0)
@@ -62,7 +63,8 @@ static int match(void *ctx, const struct bm_slot *slot)
         /* what no cut hits is alive; else the generation in the record tells */
         if (bm_head_has(p->head, p->chunk, 0))
                 return 1;
-        int r = bm_slot_record(p->target->map->store, slot, p->target, &segment, &record);
+        int r = bm_slot_record(p->target->map->store, slot, p->target, BM_TRUST_VALUE, &segment,
+                               &record);
         if (r < 0)
                 return r;
         return bm_head_has(p->head, p->chunk, bm_chunk_generation(&record));

@@ -21,10 +21,10 @@ static int truncate_inline(struct bm_txn *txn, struct bm_change *c)
 static int shrink_to_inline(struct bm_txn *txn, struct bm_change *c)
 {
         const uint8_t *bytes = NULL;
-        uint32_t size = (uint32_t)c->size, have;
+        uint32_t size = (uint32_t)c->size, have = 0;
         size_t step;
-        int r = bm_change_add_chunk(txn, c, 0, c->chunk_key, &step);
-        if (r == 0)
+        int r = size > 0 ? bm_change_add_chunk(txn, c, 0, c->chunk_key, &step) : 0;
+        if (r == 0 && size > 0)
                 r = bm_change_chunk(txn, c, step, 0, &bytes, &have);
         if (r != 0)
                 return r;
@@ -96,6 +96,7 @@ int bm_truncate(const struct bm_ref *ref, uint64_t size, bm_meta_fn fn, void *ct
         if (!c)
                 return -ENOMEM;
         c->size = size;
+        c->trust = size == 0 ? BM_TRUST_VALUE : BM_TRUST_NOTHING; /* nothing of the value stays */
         c->new_data_id = atomic_fetch_add(&ref->map->store->next_data, 1);
         int r = bm_change_run(c, fill_truncate, size == 0);
         /* an orphan that is inline again has nothing for the sweeper to spare */

@@ -40,7 +40,7 @@ static int patch_or_whole(struct bm_txn *txn, struct bm_change *c, uint64_t chun
         size_t step;
         bm_chunk_key(c->head.data_id, chunk, c->chunk_key);
         int r = bm_txn_more_trusted(txn, txn->store->chunks, c->chunk_key, BM_CHUNK_KEY,
-                                    may_patch ? BM_TRUST_KEY : BM_TRUST_NOTHING, &step);
+                                    may_patch ? BM_TRUST_KEY : BM_TRUST_VALUE, &step);
         if (may_patch && r == BM_E_AGAIN)
                 return bm_patch_ahead(txn, c, chunk, within, (uint32_t)c->taken);
         if (may_patch && r == 0) {

@@ -129,7 +129,7 @@ uint32_t bm_log_seal(const struct bm_segment *s, uint64_t offset, const struct b
         uint32_t len = bm_record_measure(&seal, s->header.base_time);
         assert(len <= BM_SEAL_ROOM);
         bm_record_encode(&seal, s->header.base_time, out);
-        bm_record_seal(out, len, s->header.salt, offset);
+        bm_record_seal(out, seal.checked, s->header.salt, offset);
         return len;
 }
 
@@ -183,7 +183,7 @@ static void seal_frame(struct bm_segment *s, const struct bm_record *records, si
 {
         uint64_t offset = atomic_load_explicit(&s->used, memory_order_relaxed);
         for (size_t i = 0; i < n; i++) {
-                bm_record_seal(bytes, records[i].length, s->header.salt, offset);
+                bm_record_seal(bytes, records[i].checked, s->header.salt, offset);
                 where[i] = (struct bm_location){
                         .segment = s, .offset = (uint32_t)offset, .length = records[i].length};
                 bytes += records[i].length;

@@ -93,7 +93,7 @@ int bm_remove(const struct bm_ref *ref, const struct bm_remove_args *args)
         rm.orphaning.held = 0;
         bm_txn_init(&txn, ref->map->store);
         txn.privileged = true;
-        int r = bm_txn_add(&txn, ref->map, ref->key, ref->key_len, NULL);
+        int r = bm_txn_add_trusted(&txn, ref->map, ref->key, ref->key_len, BM_TRUST_VALUE, NULL);
         if (r == 0)
                 r = bm_txn_run(&txn, fill_remove, &rm);
         bm_txn_deinit(&txn);

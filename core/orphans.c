@@ -25,7 +25,12 @@ int bm_orphan_keep(struct bm_txn *txn, size_t step, struct bm_orphaning *o, bm_m
                                &i);
         if (r != 0)
                 return r;
-        const struct bm_found *found = &txn->steps[step].found;
+        struct bm_found *found = &txn->steps[step].found;
+        if (fn) { /* the value is put again */
+                r = bm_found_verify(&txn->steps[step].target, found);
+                if (r < 0)
+                        return r;
+        }
         if (found->record.type == BM_REC_HEAD) {
                 if (bm_head_decode(&head, found->record.value, found->record.value_len) != 0)
                         return -EIO;
@@ -92,7 +97,8 @@ int bm_orphans_clear(struct bm_store *store)
                 for (size_t i = 0; i < n; i++) {
                         struct bm_segment *segment;
                         struct bm_record record;
-                        if (bm_slot_record(store, &slots[i].slot, NULL, &segment, &record) == 0)
+                        if (bm_slot_record(store, &slots[i].slot, NULL, BM_TRUST_VALUE, &segment,
+                                           &record) == 0)
                                 r = bm_orphan_release(store, record.record_id);
                 }
                 free(slots);

@@ -117,7 +117,8 @@ int bm_repair_each(struct bm_repair *rp, struct bm_map *map, bm_repair_fn fn)
                         for (size_t k = 0; k < n && r == 0; k++) {
                                 struct bm_segment *s;
                                 struct bm_record record;
-                                r = bm_slot_record(rp->store, &slots[k].slot, NULL, &s, &record);
+                                r = bm_slot_record(rp->store, &slots[k].slot, NULL,
+                                                   BM_TRUST_NOTHING, &s, &record);
                                 if (r == 0)
                                         r = fn(rp, map, &record);
                         }

@@ -354,16 +354,20 @@ int bm_segment_unlink(struct bm_segment *segment)
         return bm_io_call(segment->io, unlink_at, segment->dir, name);
 }
 
-static int record_at(const struct bm_segment *s, uint64_t offset, bool verified,
+/* How much of a record is verified. */
+enum verified { ALL, HEAD, NOTHING };
+
+static int record_at(const struct bm_segment *s, uint64_t offset, enum verified verified,
                      struct bm_record *record)
 {
         if (offset < BM_SEGMENT_HEADER || offset >= s->size)
                 return BM_E_DAMAGED;
         const uint8_t *at = s->base + offset;
-        const uint64_t left = s->size - offset;
-        int r = verified ? bm_record_decode(record, at, left, s->header.salt, offset,
-                                            s->header.base_time)
-                         : bm_record_parse(record, at, left, s->header.base_time);
+        const uint64_t left = s->size - offset, salt = s->header.salt;
+        const int64_t base_time = s->header.base_time;
+        int r = verified == NOTHING ? bm_record_parse(record, at, left, base_time)
+                                    : (verified == HEAD ? bm_record_decode_head : bm_record_decode)(
+                                              record, at, left, salt, offset, base_time);
         /* zeros in place of its beginning, or of what it says to be its length */
         if (r == 0 ? bm_record_intact(record)
                    : bm_mapped_intact(at, bm_record_length(at, left) + 1))
@@ -373,13 +377,18 @@ static int record_at(const struct bm_segment *s, uint64_t offset, bool verified,
 
 int bm_segment_record(const struct bm_segment *s, uint64_t offset, struct bm_record *record)
 {
-        return record_at(s, offset, true, record);
+        return record_at(s, offset, ALL, record);
+}
+
+int bm_segment_record_head(const struct bm_segment *s, uint64_t offset, struct bm_record *record)
+{
+        return record_at(s, offset, HEAD, record);
 }
 
 int bm_segment_record_unverified(const struct bm_segment *s, uint64_t offset,
                                  struct bm_record *record)
 {
-        return record_at(s, offset, false, record);
+        return record_at(s, offset, NOTHING, record);
 }
 
 void bm_segment_count_put(struct bm_segment *s, uint64_t version)

@@ -167,7 +167,11 @@ static inline void bm_segment_unpin(struct bm_segment *segment)
  */
 int bm_segment_record(const struct bm_segment *segment, uint64_t offset, struct bm_record *record);
 
-/* The same, but the check is left out: reads no more than where the record begins. */
+/* The same of all but its value, if that has a check of its own: see bm_record_decode_head. */
+int bm_segment_record_head(const struct bm_segment *segment, uint64_t offset,
+                           struct bm_record *record);
+
+/* The same, but all checks are left out: reads no more than where the record begins. */
 int bm_segment_record_unverified(const struct bm_segment *segment, uint64_t offset,
                                  struct bm_record *record);
 

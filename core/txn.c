@@ -68,12 +68,19 @@ static int add_step(struct bm_txn *txn, const struct bm_target *target, size_t *
         return 0;
 }
 
-int bm_txn_add(struct bm_txn *txn, struct bm_map *map, const void *key, size_t key_len,
-               size_t *step)
+int bm_txn_add_trusted(struct bm_txn *txn, struct bm_map *map, const void *key, size_t key_len,
+                       enum bm_trust trust, size_t *step)
 {
         struct bm_target target;
         int r = bm_target_init(&target, map, key, key_len);
+        target.trust = trust;
         return r < 0 ? r : add_step(txn, &target, step);
+}
+
+int bm_txn_add(struct bm_txn *txn, struct bm_map *map, const void *key, size_t key_len,
+               size_t *step)
+{
+        return bm_txn_add_trusted(txn, map, key, key_len, BM_TRUST_NOTHING, step);
 }
 
 void bm_txn_add_map(struct bm_txn *txn, struct bm_map *map)

@@ -66,6 +66,9 @@ void bm_txn_deinit(struct bm_txn *txn);
  * step's address holds until the next add: afterwards use txn->steps[i]. */
 int bm_txn_add(struct bm_txn *txn, struct bm_map *map, const void *key, size_t key_len,
                size_t *step);
+/* The same, of a record that is believed so much. */
+int bm_txn_add_trusted(struct bm_txn *txn, struct bm_map *map, const void *key, size_t key_len,
+                       enum bm_trust trust, size_t *step);
 /*
  * The same from within FILL, when what is found leads to further keys. The
  * first time it gives BM_E_AGAIN, to be passed on: the runner then locks that

@@ -11,12 +11,13 @@
 
 /* Reading */
 
-static int read_ref(const struct bm_ref *ref, struct bm_view *view)
+static int read_ref(const struct bm_ref *ref, enum bm_trust trust, struct bm_view *view)
 {
         struct bm_target target;
         struct bm_lookup found;
         *view = BM_VIEW_INIT;
         int r = bm_target_init(&target, ref->map, ref->key, ref->key_len);
+        target.trust = trust;
         if (r == 0)
                 r = bm_lookup(ref, &target, NULL, 0, &found);
         if (r != 0)
@@ -30,15 +31,25 @@ static int read_ref(const struct bm_ref *ref, struct bm_view *view)
         return r;
 }
 
-int bm_read_ref(const struct bm_ref *ref, struct bm_view *view)
+static int read_or_begin(const struct bm_ref *ref, enum bm_trust trust, struct bm_view *view)
 {
         const struct bm_store *store = ref->map->store;
-        int r = read_ref(ref, view);
+        int r = read_ref(ref, trust, view);
         /* who reads what is left of a damaged store has to begin somewhere */
         if (r != -EIO || ref->map != store->top || !store->read_only)
                 return r;
         *view = (struct bm_view){.record_id = 1, .count = 1, .map_id = BM_MAP_ROOT};
         return 0;
+}
+
+int bm_read_ref(const struct bm_ref *ref, struct bm_view *view)
+{
+        return read_or_begin(ref, BM_TRUST_NOTHING, view);
+}
+
+int bm_read_attr(const struct bm_ref *ref, struct bm_view *view)
+{
+        return read_or_begin(ref, BM_TRUST_VALUE, view);
 }
 
 int bm_read_value(struct bm_map *map, const void *key, size_t key_len, struct bm_view *view)
@@ -129,7 +140,7 @@ static int run_put(struct bm_map *map, const void *key, size_t key_len, struct p
         work.new_id = 0;
         bm_txn_init(&txn, map->store);
         txn.no_grow = no_grow;
-        int r = bm_txn_add(&txn, map, key, key_len, NULL);
+        int r = bm_txn_add_trusted(&txn, map, key, key_len, BM_TRUST_VALUE, NULL);
         if (r == 0)
                 r = bm_txn_run(&txn, fill_put, &work);
         if (capacity)
@@ -300,7 +311,7 @@ static int run_delete(struct bm_map *map, const void *key, size_t key_len, struc
         struct bm_txn txn;
         bm_txn_init(&txn, map->store);
         txn.privileged = true;
-        int r = bm_txn_add(&txn, map, key, key_len, NULL);
+        int r = bm_txn_add_trusted(&txn, map, key, key_len, BM_TRUST_VALUE, NULL);
         if (r == 0)
                 r = bm_txn_run(&txn, fill_delete, d);
         bm_txn_deinit(&txn);
@@ -357,7 +368,8 @@ static int run_count(struct count_change *c)
 {
         struct bm_txn txn;
         bm_txn_init(&txn, c->ref->map->store);
-        int r = bm_txn_add(&txn, c->ref->map, c->ref->key, c->ref->key_len, NULL);
+        int r = bm_txn_add_trusted(&txn, c->ref->map, c->ref->key, c->ref->key_len, BM_TRUST_VALUE,
+                                   NULL);
         if (r == 0)
                 r = bm_txn_run(&txn, fill_count, c);
         bm_txn_deinit(&txn);

@@ -45,6 +45,8 @@ int bm_view_init(struct bm_view *view, const struct bm_found *found)
                 .allocated = record->length,
         };
         int r = take_value(view, record);
+        if (found->trust == BM_TRUST_VALUE)
+                view->value = NULL;
         return r == 0 && !bm_record_intact(record) ? -EIO : r;
 }
 

@@ -6,7 +6,8 @@
 #include "bucket.h"
 #include "bucketmap.h"
 
-/* Fills in VIEW, unpinned. -EIO for a head that makes no sense, or can no longer be read. */
+/* Fills in VIEW, unpinned, without a value that is not verified. -EIO for a head that makes no
+ * sense, or can no longer be read. */
 int bm_view_init(struct bm_view *view, const struct bm_found *found);
 
 /* 0, BM_E_NOT_FOUND or BM_E_STALE. */

@@ -61,6 +61,8 @@ struct backend {
         /* Reading. The view is ended with bm_view_release. */
         int (*get)(void *ctx, const struct bm_ref *ref, struct bm_view *view,
                    struct backend_call *call);
+        int (*get_attr)(void *ctx, const struct bm_ref *ref, struct bm_view *view,
+                        struct backend_call *call);
         int (*read)(void *ctx, const struct bm_ref *ref, uint64_t offset, void *buf, size_t len,
                     size_t *done, struct backend_call *call);
 
@@ -107,7 +109,7 @@ struct backend {
         void (*orphan_ref)(void *ctx, uint64_t record_id, uint8_t key[8], struct bm_ref *ref);
         int (*orphan_release)(void *ctx, uint64_t record_id);
 
-        /* Listing: as bm_cursor_*. */
+        /* Listing, without values: as bm_cursor_*. */
         int (*list_open)(void *ctx, struct bm_map *map, uint64_t from, struct bm_cursor **cursor);
         int (*list_next)(void *ctx, struct bm_cursor *cursor, struct bm_item *item);
         void (*list_close)(void *ctx, struct bm_cursor *cursor);

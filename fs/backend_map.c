@@ -29,6 +29,12 @@ static int map_get(void *ctx, const struct bm_ref *ref, struct bm_view *view,
         return bm_read_ref(ref, view);
 }
 
+static int map_get_attr(void *ctx, const struct bm_ref *ref, struct bm_view *view,
+                        struct backend_call *call)
+{
+        return bm_read_attr(ref, view);
+}
+
 static int map_read(void *ctx, const struct bm_ref *ref, uint64_t offset, void *buf, size_t len,
                     size_t *done, struct backend_call *call)
 {
@@ -146,7 +152,7 @@ static int map_orphan_release(void *ctx, uint64_t record_id)
 
 static int map_list_open(void *ctx, struct bm_map *map, uint64_t from, struct bm_cursor **cursor)
 {
-        return bm_cursor_open(map, from, cursor);
+        return bm_cursor_open_attr(map, from, cursor);
 }
 
 static int map_list_next(void *ctx, struct bm_cursor *cursor, struct bm_item *item)
@@ -204,6 +210,7 @@ void backend_map_init(struct backend *backend, struct bm_store *store)
                 .close_map = map_close,
                 .map_info = map_info,
                 .get = map_get,
+                .get_attr = map_get_attr,
                 .read = map_read,
                 .put = map_put,
                 .put_map = map_put_map,

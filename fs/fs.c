@@ -86,6 +86,8 @@ int fs_on_record(struct fs *fs, fuse_ino_t ino, fs_record_fn fn, void *ctx)
 }
 
 struct view_ctx {
+        int (*get)(void *ctx, const struct bm_ref *ref, struct bm_view *view,
+                   struct backend_call *call);
         struct bm_view *view;
         int64_t removed_ns;
 };
@@ -95,17 +97,24 @@ static int view_record(struct fs *fs, const struct fs_place *place, void *ctx)
         struct view_ctx *c = ctx;
 
         c->removed_ns = place->removed_ns;
-        return fs->backend.get(fs->backend.ctx, &place->ref, c->view, NULL);
+        return c->get(fs->backend.ctx, &place->ref, c->view, NULL);
 }
 
 int fs_view(struct fs *fs, struct fs_inode *inode, struct bm_view *view, int64_t *removed_ns)
 {
-        struct view_ctx ctx = {.view = view};
+        struct view_ctx ctx = {.get = fs->backend.get_attr, .view = view};
         int result = fs_on_inode(fs, inode, view_record, &ctx);
 
         if (removed_ns)
                 *removed_ns = ctx.removed_ns;
         return result;
+}
+
+int fs_view_value(struct fs *fs, struct fs_inode *inode, struct bm_view *view)
+{
+        struct view_ctx ctx = {.get = fs->backend.get, .view = view};
+
+        return fs_on_inode(fs, inode, view_record, &ctx);
 }
 
 void fs_apply_map_time(struct fs_attr *attr, int64_t changed_ns)

@@ -75,9 +75,12 @@ BM_CHECKED int fs_on_inode(struct fs *fs, struct fs_inode *inode, fs_record_fn f
 /* The same for an inode number of the kernel's; -ESTALE if it is unknown. */
 BM_CHECKED int fs_on_record(struct fs *fs, fuse_ino_t ino, fs_record_fn fn, void *ctx);
 
-/* What a record holds; the view is to be released. *ORPHAN may be NULL. */
+/* What a record holds beside its value; the view is to be released. *REMOVED_NS, of one that was
+ * removed and is open, may be NULL. */
 BM_CHECKED int fs_view(struct fs *fs, struct fs_inode *inode, struct bm_view *view,
                        int64_t *removed_ns);
+/* The same with the value. */
+BM_CHECKED int fs_view_value(struct fs *fs, struct fs_inode *inode, struct bm_view *view);
 
 /* Fills ST for INODE, whose record VIEW shows. */
 BM_CHECKED int fs_stat_of_view(struct fs *fs, struct fs_inode *inode, const struct bm_view *view,

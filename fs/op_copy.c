@@ -69,7 +69,7 @@ static int write_hole(struct fs *fs, const struct fs_place *place, void *ctx)
         uint64_t end = c->to_offset + c->done + c->n;
         struct bm_view view;
         bool grows;
-        int result = b->get(b->ctx, &place->ref, &view, NULL);
+        int result = b->get_attr(b->ctx, &place->ref, &view, NULL);
 
         if (result)
                 return result;

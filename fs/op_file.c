@@ -50,7 +50,7 @@ void fs_op_readlink(fuse_req_t req, fuse_ino_t ino)
         struct fs_inode *inode = fs_inode_get(fs->inodes, ino);
         struct bm_view view;
         char *target = NULL;
-        int result = inode ? fs_view(fs, inode, &view, NULL) : -ESTALE;
+        int result = inode ? fs_view_value(fs, inode, &view) : -ESTALE;
 
         if (!result) {
                 if (!view.value)

@@ -11,7 +11,7 @@ static int look_up(struct fs *fs, const struct fs_name *name, struct fuse_entry_
         int result;
 
         fs_inode_telling(name->dir);
-        result = fs->backend.get(fs->backend.ctx, &ref, &view, NULL);
+        result = fs->backend.get_attr(fs->backend.ctx, &ref, &view, NULL);
         if (result)
                 return result;
         result = fs_entry_of_view(fs, name->dir, name->key, name->key_len, &view, entry);

@@ -35,7 +35,7 @@ static int find_named(struct fs *fs, const struct fs_name *name, struct named *n
         struct bm_map_info info;
         struct bm_map *map;
         struct bm_view view;
-        int result = fs->backend.get(fs->backend.ctx, &ref, &view, NULL);
+        int result = fs->backend.get_attr(fs->backend.ctx, &ref, &view, NULL);
 
         *named = (struct named){0};
         if (result)

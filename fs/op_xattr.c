@@ -103,7 +103,7 @@ static void get_hash(fuse_req_t req, struct fs_inode *inode, size_t size)
                 fs_reply_hash(req, hash, size);
                 return;
         }
-        result = fs_view(fs, inode, &view, NULL);
+        result = fs_view_value(fs, inode, &view);
         if (result) {
                 fs_reply(req, result);
                 return;

@@ -16,11 +16,12 @@ KINDS = {1: "log", 2: "cold", 3: "index"}
 TYPES = {1: "PUT", 2: "DEL", 3: "COUNT", 4: "MAP", 5: "HEAD", 6: "CHUNK", 7: "PATCH", 8: "NAME",
          9: "INODE", 10: "SYNC", 11: "SEAL", 12: "PAD", 13: "EXT"}
 SLOT_KINDS = {1: "PUT", 2: "HEAD", 3: "MAP", 4: "NAME", 5: "CHUNK", 6: "PATCH"}
-META, VERSION, TIME, DISC, LINKS = 1, 2, 4, 8, 32  # and 16, MOVED, which no reader needs
+META, VERSION, TIME, DISC, LINKS, VALUE_CHECK = 1, 2, 4, 8, 32, 64  # and 16, MOVED, which no reader needs
 TOP, MAP_ROOT, INODES, CHUNKS, ORPHANS, PATCHES = 1, 2, 3, 4, 6, 7
 POS_BITS, CHUNK, PIECE, RECORD_MAX = 27, 32768, 4096, 245760
 PIECES = CHUNK // PIECE
-INCOMPAT = 1  # PATCH records
+VALUE_CHECK_MIN = 1024
+INCOMPAT = 3  # PATCH records, values with checks of their own
 COUNT_OVERFLOW = (1 << 20) - 1
 ALL = (1 << 64) - 1
 
@@ -109,8 +110,7 @@ def record_at(segment, at):
     check, word, key_len, flags = struct.unpack_from("<IIBB", data, at)
     length, pad, more, kind = (word & 0xffffff) * 8, word >> 24 & 7, word >> 27 & 1, word >> 28
     need(16 <= length <= RECORD_MAX and at + length <= len(data), where + ": length")
-    need(kind in TYPES and flags < 64, where + ": type or flags")
-    HASHES.check(data[at + 4:at + length], check, where, segment.salt + at, 0xffffffff)
+    need(kind in TYPES and flags < 128, where + ": type or flags")
     end = at + length - pad
     need(not any(data[end:at + length]), where + ": padding")
     p, version, disc, time, links, meta = at + 10, None, 0, None, 0, b""
@@ -137,13 +137,22 @@ def record_at(segment, at):
             n, p = varint(data, p, end)
             need(n <= end - p, "meta")
             meta, p = data[p:p + n], p + n
+        if flags & VALUE_CHECK:
+            need(end - p >= 4, "value's check")
+            (value_check,), p = struct.unpack_from("<I", data, p), p + 4
         need(key_len <= end - p, "key")
+        value = data[p + key_len:end]
+        need((len(value) >= VALUE_CHECK_MIN) == (flags & VALUE_CHECK > 0), "value's check")
     except Damage as error:
         raise Damage(where + ": " + str(error)) from None
+    checked = p + key_len if flags & VALUE_CHECK else at + length
+    HASHES.check(data[at + 4:checked], check, where, segment.salt + at, 0xffffffff)
+    if flags & VALUE_CHECK:
+        HASHES.check(value, value_check, where + ": value", 0, 0xffffffff)
     if version is None:
         version = segment.number << POS_BITS | at
     return Record(TYPES[kind], map_id, record_id, count, version, disc, time, links, meta,
-                  data[p:p + key_len], data[p + key_len:end], more, length, (segment.file_id, at))
+                  data[p:p + key_len], value, more, length, (segment.file_id, at))
 
 
 # Segments

@@ -19,6 +19,7 @@ const struct mutant mutants[] = {
         {"recovery leaves later log segments", .mutate = mutate_later_segments_stay},
         {"an open store stays marked as closed", .fault = FAULT_STAYS_CLEAN},
         {"a record's checksum is ignored", .fault = FAULT_CHECKSUM_IGNORED},
+        {"a long value's checksum is ignored", .fault = FAULT_VALUE_UNCHECKED},
         {"a segment is left without a seal", .fault = FAULT_NO_SEAL},
         {"replay goes on behind a bad record", .fault = FAULT_BEYOND_A_BAD_RECORD},
         {"a frame is logged in parts", .fault = FAULT_FRAME_IN_PARTS},

@@ -46,6 +46,36 @@ digest() {
         done
 }
 
+@test "contents that are damaged keep nobody from listing, removing or replacing a file" {
+        for name in kept removed replaced moved; do
+                { echo "recognisable-$name"; head -c 4000 /dev/zero; } >local
+                dd if=local of="$MNT/$name" bs=1M status=none
+        done
+        umount_store
+        for name in kept removed replaced moved; do
+                locate "recognisable-$name"
+                flip "$where" $((offset + 5))
+        done
+        mount_store
+        run_cmd ls -l "$MNT"
+        assert_equal "${#lines[@]}" 5
+        run_cmd stat -c %s "$MNT/kept"
+        assert_output 4018
+        run_cmd -1 cat "$MNT/kept"
+        assert_output --partial "Input/output error"
+        run_cmd rm "$MNT/removed"
+        echo new >"$MNT/replaced"
+        run_cmd cat "$MNT/replaced"
+        assert_output new
+        # what would take the contents along does not
+        run_cmd -1 mv "$MNT/moved" "$MNT/there"
+        assert_output --partial "Input/output error"
+        run_cmd -1 chmod 600 "$MNT/moved"
+        run_cmd -1 cat "$MNT/moved"
+        run_cmd ls "$MNT"
+        assert_output "$(printf '%s\n' kept moved replaced)"
+}
+
 @test "a flipped bit in a large value: EIO there, the rest is readable" {
         { head -c 100000 /dev/zero; echo recognisable-part; head -c 100000 /dev/zero; } >local
         # in one write, so that no older version of the part stands anywhere

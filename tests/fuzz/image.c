@@ -14,6 +14,7 @@
 #include "format_page.h"
 #include "hash.h"
 #include "index_private.h"
+#include "test_record.h"
 
 enum { BLOCK_CHECKSUM = offsetof(struct bm_disk_block, checksum) };
 
@@ -166,7 +167,7 @@ void image_fix_records(struct image *image)
                 if (f->len < offset + length || !is_segment(f, &h))
                         continue;
                 uint32_t claimed = bm_record_length(f->bytes + offset, f->len - offset);
-                bm_record_seal(f->bytes + offset, claimed ? claimed : length, h.salt, offset);
+                test_record_seal(f->bytes + offset, claimed ? claimed : length, h.salt, offset);
         }
 }
 

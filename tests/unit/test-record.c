@@ -13,6 +13,7 @@
 #include "base/le.h"
 #include "bucketmap.h"
 #include "format.h"
+#include "test_record.h"
 
 #define SALT UINT64_C(0x1122334455667788)
 
@@ -103,7 +104,7 @@ static uint8_t *encode(struct bm_record *r, int64_t base, uint64_t offset)
         assert_non_null(out);
         memset(out, 0xee, length);
         bm_record_encode(r, base, out);
-        bm_record_seal(out, length, SALT, offset);
+        bm_record_seal(out, r->checked, SALT, offset);
         return out;
 }
 
@@ -243,7 +244,7 @@ static void refused(const struct bm_record *record, size_t at, uint8_t byte)
 
         assert_int_not_equal(out[at], byte);
         out[at] = byte;
-        bm_record_seal(out, r.length, SALT, 512);
+        bm_record_seal(out, r.checked, SALT, 512);
         assert_int_equal(bm_record_decode(&back, out, r.length, SALT, 512, BASE), BM_E_DAMAGED);
 }
 
@@ -376,6 +377,118 @@ static void links_stand_with_ids(void **state)
         }
 }
 
+/* A record with a long value, and what it says to be the value's check. */
+struct apart {
+        struct bm_record record, back;
+        uint8_t *out, *value, *check;
+};
+
+static void make_apart(struct apart *a, uint32_t value_len)
+{
+        static uint8_t value[BM_VALUE_INLINE];
+
+        for (uint32_t i = 0; i < value_len; i++)
+                value[i] = (uint8_t)(i * 7 + 1);
+        a->record = map_record;
+        a->record.type = BM_REC_PUT;
+        a->record.value = value;
+        a->record.value_len = value_len;
+        a->out = encode(&a->record, BASE, 4096);
+        a->value = a->out + a->record.checked;
+        a->check = a->value - a->record.key_len - 4;
+}
+
+static int decode_apart(struct apart *a)
+{
+        return bm_record_decode(&a->back, a->out, a->record.length, SALT, 4096, BASE);
+}
+
+static int decode_head_apart(struct apart *a)
+{
+        return bm_record_decode_head(&a->back, a->out, a->record.length, SALT, 4096, BASE);
+}
+
+static void a_long_value_has_a_check_of_its_own(void **state)
+{
+        static const uint32_t lengths[] = {BM_VALUE_CHECK_MIN, BM_VALUE_CHECK_MIN + 1, 4096,
+                                           BM_VALUE_INLINE};
+
+        for (size_t i = 0; i < bm_array_size(lengths); i++) {
+                struct apart a;
+
+                make_apart(&a, lengths[i]);
+                assert_true(a.record.flags & BM_RECF_VALUE_CHECK);
+                assert_true(a.record.length - a.record.checked - lengths[i] < BM_UNIT);
+                assert_int_equal(bm_load_le32(a.check), bm_checksum_seeded(a.value, lengths[i], 0));
+                assert_int_equal(decode_apart(&a), 0);
+                assert_same(&a.back, &a.record);
+                assert_true(bm_record_value_verified(&a.back));
+                assert_int_equal(decode_head_apart(&a), 0);
+                assert_same(&a.back, &a.record);
+                free(a.out);
+        }
+}
+
+/* Up to the value each bit is the record's check's; from there on each is the value's, which is
+ * all that is not found out by who does not want it. */
+static void each_check_covers_its_part(void **state)
+{
+        struct apart a;
+
+        make_apart(&a, BM_VALUE_CHECK_MIN + 3); /* with padding */
+        assert_true(a.value + a.record.value_len < a.out + a.record.length);
+        for (uint32_t i = 0; i < a.record.length * 8; i++) {
+                const bool in_value = i / 8 >= a.record.checked;
+
+                a.out[i / 8] ^= (uint8_t)(1 << i % 8);
+                assert_int_equal(decode_apart(&a), BM_E_DAMAGED);
+                assert_int_equal(decode_head_apart(&a), in_value ? 0 : BM_E_DAMAGED);
+                if (in_value)
+                        assert_false(bm_record_value_verified(&a.back));
+                a.out[i / 8] ^= (uint8_t)(1 << i % 8);
+        }
+        assert_int_equal(decode_apart(&a), 0);
+        free(a.out);
+}
+
+/* Of two records that differ in the value alone neither takes the other's. */
+static void a_value_belongs_to_its_record(void **state)
+{
+        struct apart a, b;
+
+        make_apart(&a, 4096);
+        make_apart(&b, 4096);
+        b.out[b.record.checked] ^= 1;
+        test_record_seal(b.out, b.record.length, SALT, 4096);
+        assert_int_equal(decode_apart(&b), 0);
+        memcpy(a.value, b.value, 4096);
+        assert_int_equal(decode_apart(&a), BM_E_DAMAGED);
+        free(a.out);
+        free(b.out);
+}
+
+static void a_check_stands_where_it_must(void **state)
+{
+        struct apart a;
+
+        make_apart(&a, BM_VALUE_CHECK_MIN);
+        a.out[9] &= (uint8_t)~BM_RECF_VALUE_CHECK; /* its four bytes would be the key's */
+        test_record_seal(a.out, a.record.length, SALT, 4096);
+        assert_int_equal(decode_apart(&a), BM_E_DAMAGED);
+        free(a.out);
+
+        make_apart(&a, BM_VALUE_CHECK_MIN - 1);
+        assert_false(a.record.flags & BM_RECF_VALUE_CHECK);
+        assert_int_equal(a.record.checked, a.record.length);
+        assert_int_equal(decode_head_apart(&a), 0);
+        a.out[a.record.length - 9] ^= 1; /* its value is the record's check's */
+        assert_int_equal(decode_head_apart(&a), BM_E_DAMAGED);
+        a.out[9] |= BM_RECF_VALUE_CHECK;
+        test_record_seal(a.out, a.record.length, SALT, 4096);
+        assert_int_equal(decode_apart(&a), BM_E_DAMAGED);
+        free(a.out);
+}
+
 static void limits(void **state)
 {
         static uint8_t meta[BM_META_MAX + 1];
@@ -415,7 +528,8 @@ static void too_long_is_not_measured(void **state)
 {
         struct bm_record r = {.type = BM_REC_PAD};
 
-        r.value_len = BM_RECORD_LENGTH_MAX - BM_RECORD_FIXED - 3;
+        r.value_len = BM_RECORD_LENGTH_MAX - BM_RECORD_FIXED - 3 -
+                      4; /* three varints, the value's check */
         assert_int_equal(bm_record_measure(&r, 0), BM_RECORD_LENGTH_MAX);
         r.value_len++;
         assert_int_equal(bm_record_measure(&r, 0), 0);
@@ -437,6 +551,10 @@ int main(void)
                 cmocka_unit_test(bad_fields_are_refused),
                 cmocka_unit_test(shapes_of_types),
                 cmocka_unit_test(links_stand_with_ids),
+                cmocka_unit_test(a_long_value_has_a_check_of_its_own),
+                cmocka_unit_test(each_check_covers_its_part),
+                cmocka_unit_test(a_value_belongs_to_its_record),
+                cmocka_unit_test(a_check_stands_where_it_must),
                 cmocka_unit_test(limits),
                 cmocka_unit_test(too_long_is_not_measured),
         };
