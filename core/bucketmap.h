@@ -86,6 +86,7 @@ enum bm_error {
         BM_E_DAMAGED,  /* a checksum or an invariant does not hold; bm_last_problem says where */
         BM_E_MISMATCH, /* a setting differs from the one chosen at creation, or a drive is missing
                           or foreign */
+        BM_E_OLDER_FORMAT, /* the store wants the older program that made it */
 };
 
 /*
@@ -141,7 +142,7 @@ BM_EXPORT BM_CHECKED int bm_create(const char *path, const struct bm_config *con
  * is kept out. After a clean close nothing is replayed; after a crash the
  * log's tail is. Settings left 0 are taken from the store.
  * The store is the caller's, to be closed with bm_close.
- * Errors: BM_E_NOT_A_STORE, BM_E_IN_USE, BM_E_NEWER_FORMAT, BM_E_DAMAGED,
+ * Errors: BM_E_NOT_A_STORE, BM_E_IN_USE, BM_E_NEWER_FORMAT, BM_E_OLDER_FORMAT, BM_E_DAMAGED,
  * BM_E_MISMATCH, -ENOENT, -EACCES.
  */
 BM_EXPORT BM_CHECKED int bm_open(const char *path, const struct bm_config *config,

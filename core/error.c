@@ -32,6 +32,7 @@ static const char *const outcomes[] = {
         [BM_E_NEWER_FORMAT] = "the store was written by a newer version",
         [BM_E_DAMAGED] = "the store is damaged",
         [BM_E_MISMATCH] = "a setting or a drive does not belong to this store",
+        [BM_E_OLDER_FORMAT] = "the store was written by an older version",
 };
 
 const char *bm_strerror(int result)

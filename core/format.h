@@ -85,7 +85,7 @@ struct bm_superblock {
 };
 
 void bm_superblock_encode(const struct bm_superblock *sb, uint8_t out[BM_SUPERBLOCK]);
-/* BM_E_NOT_A_STORE (no magic), BM_E_NEWER_FORMAT, BM_E_DAMAGED (checksum, or
+/* BM_E_NOT_A_STORE (no magic), BM_E_NEWER_FORMAT, BM_E_OLDER_FORMAT, BM_E_DAMAGED (checksum, or
  * a field outside its range). */
 int bm_superblock_decode(struct bm_superblock *sb, const uint8_t in[BM_SUPERBLOCK]);
 

@@ -61,8 +61,8 @@ void bm_superblock_encode(const struct bm_superblock *sb, uint8_t out[BM_SUPERBL
 static bool fields_ok(const struct bm_superblock *sb)
 {
         return sb->n_drives >= 1 && sb->n_drives <= BM_DRIVES_MAX &&
-               sb->drive_number < sb->n_drives && sb->incompat == BM_INCOMPAT_ALL &&
-               sb->unit_log2 == BM_UNIT_LOG2 && sb->segment_log2_max >= BM_SEGMENT_LOG2_MIN &&
+               sb->drive_number < sb->n_drives && sb->unit_log2 == BM_UNIT_LOG2 &&
+               sb->segment_log2_max >= BM_SEGMENT_LOG2_MIN &&
                sb->segment_log2_max <= BM_SEGMENT_LOG2_MAX &&
                sb->buckets_log2 <= BUCKETS_LOG2_MAX && sb->max_search >= SEARCH_MIN &&
                sb->max_search <= SEARCH_MAX && sb->max_search % SEARCH_STEP == 0;
@@ -103,5 +103,5 @@ int bm_superblock_decode(struct bm_superblock *sb, const uint8_t in[BM_SUPERBLOC
         if (sb->major != BM_FORMAT_MAJOR || sb->hash_algorithm != BM_HASH_XXH3_64_SECRET ||
             sb->checksum_algorithm != BM_CHECKSUM_XXH3 || !fields_ok(sb))
                 return BM_E_DAMAGED;
-        return 0;
+        return sb->incompat == BM_INCOMPAT_ALL ? 0 : BM_E_OLDER_FORMAT;
 }

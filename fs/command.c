@@ -183,6 +183,10 @@ int command_fail(const char *path, const char *what, int result)
         case BM_E_NEWER_FORMAT:
                 command_error(path, "%s: made by a newer bucketmap: %s", what, place);
                 break;
+        case BM_E_OLDER_FORMAT:
+                command_error(path, "%s: made by an older bucketmap, which can still export it: %s",
+                              what, place);
+                break;
         case BM_E_DAMAGED:
                 command_error(path, "%s: damaged: %s", what, place);
                 code = COMMAND_DAMAGE;

@@ -33,6 +33,7 @@ int fs_errno(int result)
         case BM_E_NOT_EMPTY_DIR:
         case BM_E_IN_USE:
         case BM_E_NEWER_FORMAT:
+        case BM_E_OLDER_FORMAT:
         case BM_E_DAMAGED:
         case BM_E_MISMATCH:
                 break;

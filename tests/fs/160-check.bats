@@ -78,19 +78,32 @@ tree_sum() {
         [[ $status = [12] ]]
 }
 
-@test "a newer format is refused, and named" {
-        require_fuse
-        require_command xxhsum
+# other_format AT BYTE: byte AT of the superblock is another, its checksum in order
+other_format() {
         local sum
-        run_bm create "$STORE"
-        # the major version follows the magic; the checksum stands at the end of each copy
+        # the checksum stands at the end of each copy
         head -c 4096 "$STORE/superblock" >copy
-        printf '\377' | dd of=copy bs=1 seek=8 conv=notrunc status=none
+        printf '%b' "\\x$2" | dd of=copy bs=1 seek="$1" conv=notrunc status=none
         sum=$(head -c 4088 copy | xxhsum -H3 | grep -oE '[0-9a-f]{16}')
         printf '%b' "$(sed -E 's/(..)(..)(..)(..)(..)(..)(..)(..)/\\x\8\\x\7\\x\6\\x\5\\x\4\\x\3\\x\2\\x\1/' <<<"$sum")" |
                 dd of=copy bs=1 seek=4088 conv=notrunc status=none
         cat copy copy >"$STORE/superblock"
+}
+
+@test "another format is refused, and named" {
+        require_fuse
+        require_command xxhsum
         local before
+        run_bm create "$STORE"
+        other_format 48 01 # the flags of what it needs
+        before=$(tree_sum)
+        run_bm -2 check "$STORE"
+        [[ $stderr = "bucketmap: $STORE: "*"made by an older bucketmap"* ]]
+        run_bm -2 check --repair "$STORE"
+        assert_equal "$(tree_sum)" "$before"
+        other_format 48 03
+        check_store
+        other_format 8 ff # the major version follows the magic
         before=$(tree_sum)
         run_bm -2 check "$STORE"
         [[ $stderr = "bucketmap: $STORE: "*"made by a newer bucketmap"* ]]

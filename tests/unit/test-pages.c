@@ -174,8 +174,8 @@ static void superblock_fields(void **state)
                 {14, 2, 0, BM_E_DAMAGED}, /* drives */
                 {14, 2, 64, 0},
                 {14, 2, 65, BM_E_DAMAGED},
-                {48, 8, 0, BM_E_DAMAGED}, /* incompat */
-                {48, 8, BM_INCOMPAT_PATCHES, BM_E_DAMAGED},
+                {48, 8, 0, BM_E_OLDER_FORMAT}, /* incompat */
+                {48, 8, BM_INCOMPAT_PATCHES, BM_E_OLDER_FORMAT},
                 {48, 8, 4, BM_E_NEWER_FORMAT},
                 {48, 8, UINT64_C(1) << 63, BM_E_NEWER_FORMAT},
                 {56, 8, UINT64_MAX, 0}, /* ro_compat: the caller's to judge */
