@@ -10,7 +10,7 @@ setup() {
         page=${BUCKETMAP_BUILD:-}/fs/man/libbucketmap.3
         [ -e "$page" ] || missing "scdoc"
         require_command man gcc nm
-        MANWIDTH=120 man -l "$page" | col -bx >page
+        MANWIDTH=120 man --no-hyphenation -l "$page" | col -bx >page
         library=$BUCKETMAP_BUILD/core/libbucketmap.so
         nm -D --defined-only "$library" | awk '{ print $NF }' | sed 's/@.*//' | sort -u >exported
         grep -qx bm_open exported
