@@ -15,16 +15,51 @@ static bool has_room(const struct bm_spares *sp, uint64_t size)
                sp->bytes + size <= bm_max_u64(BM_SPARES_BYTES, BM_SPARES_FEW * size);
 }
 
+/* Locked. */
+static struct bm_spare take(struct bm_spares *sp, unsigned i)
+{
+        struct bm_spare spare = sp->list[i];
+        sp->list[i] = sp->list[--sp->n];
+        sp->bytes -= spare.size;
+        return spare;
+}
+
+/* One that stays is the next open's to remove. */
+static bool remove_file(struct bm_drives *d, const struct bm_spare *spare)
+{
+        char name[BM_SEGMENT_NAME];
+        bm_segment_name(spare->file_id, name);
+        (void)bm_io_call(d->io, close, spare->fd);
+        return bm_io_call(d->io, unlink_at, d->drives[spare->drive].segments, name) == 0;
+}
+
+/* Makes room for one of SIZE bytes, for which others may go if that is what is asked for. */
+static bool make_room(struct bm_drives *d, uint64_t size)
+{
+        struct bm_spares *sp = &d->spares;
+        bool room = false, gone = true;
+        while (!room && gone) {
+                struct bm_spare spare;
+                gone = false;
+                pthread_mutex_lock(&d->lock);
+                room = has_room(sp, size);
+                for (unsigned i = 0; i < sp->n && !room && !gone && size == sp->asked; i++) {
+                        gone = sp->list[i].size != size;
+                        if (gone)
+                                spare = take(sp, i);
+                }
+                pthread_mutex_unlock(&d->lock);
+                if (gone)
+                        (void)!remove_file(d, &spare);
+        }
+        return room;
+}
+
 static bool is_worth_keeping(struct bm_drives *d, const struct bm_segment *s)
 {
-        if (s->header.kind != BM_SEGMENT_LOG ||
-            (s->access != BM_SEGMENT_MAPPED && s->access != BM_SEGMENT_HUGE) ||
-            !bm_mapped_intact(s->base, s->size))
-                return false;
-        pthread_mutex_lock(&d->lock);
-        bool room = has_room(&d->spares, s->size);
-        pthread_mutex_unlock(&d->lock);
-        return room;
+        return s->header.kind == BM_SEGMENT_LOG &&
+               (s->access == BM_SEGMENT_MAPPED || s->access == BM_SEGMENT_HUGE) &&
+               bm_mapped_intact(s->base, s->size) && make_room(d, s->size);
 }
 
 /* As durable as the removal of a file would be. Returns a descriptor. */
@@ -66,20 +101,12 @@ bool bm_spares_keep(struct bm_drives *d, struct bm_segment *s)
         return true;
 }
 
-/* Locked. */
-static struct bm_spare take(struct bm_spares *sp, unsigned i)
-{
-        struct bm_spare spare = sp->list[i];
-        sp->list[i] = sp->list[--sp->n];
-        sp->bytes -= spare.size;
-        return spare;
-}
-
 bool bm_spares_take(struct bm_drives *d, uint64_t size, bool large_pages, struct bm_spare *spare)
 {
         struct bm_spares *sp = &d->spares;
         bool found = false;
         pthread_mutex_lock(&d->lock);
+        sp->asked = size;
         for (unsigned i = sp->n; i-- > 0 && !found;) {
                 found = sp->list[i].size == size && (large_pages || !sp->list[i].huge);
                 if (found)
@@ -95,17 +122,13 @@ uint64_t bm_spares_drop(struct bm_drives *d)
         uint64_t bytes = 0;
         for (;;) {
                 struct bm_spare spare = {.fd = -1};
-                char name[BM_SEGMENT_NAME];
                 pthread_mutex_lock(&d->lock);
                 if (d->spares.n > 0)
                         spare = take(&d->spares, d->spares.n - 1);
                 pthread_mutex_unlock(&d->lock);
                 if (spare.fd < 0)
                         break;
-                bm_segment_name(spare.file_id, name);
-                (void)bm_io_call(d->io, close, spare.fd);
-                /* one that stays is the next open's to remove */
-                if (bm_io_call(d->io, unlink_at, d->drives[spare.drive].segments, name) == 0)
+                if (remove_file(d, &spare))
                         bytes += spare.size;
                 touched[spare.drive] = true;
         }

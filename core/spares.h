@@ -22,8 +22,8 @@ struct bm_drives;
 
 enum {
         BM_SPARES_MAX = 64,
-        BM_SPARES_BYTES = 32 << 20, /* in all, */
-        BM_SPARES_FEW = 4,          /* or so many */
+        BM_SPARES_BYTES = 128 << 20, /* in all, */
+        BM_SPARES_FEW = 4,           /* or so many */
 };
 
 struct bm_spare {
@@ -40,6 +40,7 @@ struct bm_spares {
         struct bm_spare list[BM_SPARES_MAX];
         unsigned n;
         uint64_t bytes; /* of their files */
+        uint64_t asked; /* size that was wanted last: others give way to it */
 };
 
 /*

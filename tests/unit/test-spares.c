@@ -277,6 +277,47 @@ static void who_syncs_often_gets_small_pages(void **state)
         assert_true(spares(f)->n < n);
 }
 
+static unsigned n_of_size(struct fixture *f, uint64_t size)
+{
+        unsigned n = 0;
+        for (unsigned i = 0; i < spares(f)->n; i++)
+                n += spares(f)->list[i].size == size;
+        return n;
+}
+
+/* What the log asked for before must not take the place of what it asks for now. */
+static void another_size_gives_way(void **state)
+{
+        struct fixture *f = *state;
+        unsigned n_wiped;
+        keep_some(f);
+        const uint64_t size = spares(f)->list[0].size;
+        const unsigned n = spares(f)->n;
+        for (int wanted = 0; wanted < 2; wanted++) {
+                bool done = true;
+                for (unsigned i = 0; i < n; i++)
+                        spares(f)->list[i].size = size * 2;
+                spares(f)->bytes = BM_SPARES_BYTES; /* no room for one more */
+                fill(f, 'c');
+                assert_int_equal(spares(f)->n, n);
+                assert_int_equal(spares(f)->asked, size);
+                if (!wanted)
+                        spares(f)->asked = size * 4;
+                while (done)
+                        assert_int_equal(bm_compact_one(f->store, 10, &done), 0);
+                assert_int_equal(bm_checkpoint(f->store), 0);
+                assert_int_equal(bm_checkpoint(f->store), 0);
+                if (wanted)
+                        assert_true(n_of_size(f, size) > 0);
+                else
+                        assert_int_equal(n_of_size(f, size), 0);
+                (void)n_files(f, &n_wiped);
+                assert_int_equal(n_wiped, spares(f)->n);
+        }
+        assert_true(n_of_size(f, size * 2) < n);
+        assert_filled(f, 'c');
+}
+
 /* A call that fails on the way costs the file, not what is written. */
 static void a_failed_wipe_removes_the_file(void **state)
 {
@@ -351,11 +392,17 @@ static int setup(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                test(a_file_is_used_again),           test(a_life_ends),
-                test(a_rebuild_sees_one_life),        test(an_open_removes_them_durably),
-                test(a_quiet_store_has_none),         test(a_full_disk_gets_them_back),
-                test(a_cut_file_is_made_whole),       test(who_syncs_often_gets_small_pages),
-                test(a_failed_wipe_removes_the_file), test(the_keeper_keeps_and_drops_them),
+                test(a_file_is_used_again),
+                test(a_life_ends),
+                test(a_rebuild_sees_one_life),
+                test(an_open_removes_them_durably),
+                test(a_quiet_store_has_none),
+                test(a_full_disk_gets_them_back),
+                test(a_cut_file_is_made_whole),
+                test(who_syncs_often_gets_small_pages),
+                test(another_size_gives_way),
+                test(a_failed_wipe_removes_the_file),
+                test(the_keeper_keeps_and_drops_them),
         };
         return cmocka_run_group_tests_name("spares", tests, NULL, NULL);
 }
