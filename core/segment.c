@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* See segment.h. */
-#include "segment.h"
+#include "segment_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,15 +12,7 @@
 #include "base/intmath.h"
 #include "bucketmap.h"
 
-enum {
-        VERSION_BYTES = 8, /* a record of the log gets longer by as much as a copy */
-        FILL = 64 << 10,   /* what is filled at once as the writer goes on */
-        AHEAD = 1 << 20,   /* and before a sync, if less than AHEAD_MIN is */
-        AHEAD_MIN = 256 << 10,
-        PAGE = 4 << 10,
-};
-
-_Static_assert((int)BM_HUGE_PAGE <= (int)BM_IO_FILL_MAX, "a huge page is filled by one call");
+enum { PAGE = 4 << 10 };
 
 void bm_segment_name(uint32_t file_id, char out[BM_SEGMENT_NAME])
 {
@@ -52,31 +44,15 @@ static int segment_new(const struct bm_io *io, int dir, enum bm_segment_access a
         return 0;
 }
 
-static bool is_stored_into(const struct bm_segment *s)
-{
-        return s->access == BM_SEGMENT_MAPPED || s->access == BM_SEGMENT_HUGE ||
-               s->access == BM_SEGMENT_IN_MEMORY;
-}
-
 static int map_segment(struct bm_segment *s)
 {
         void *base;
         if (s->header.kind == BM_SEGMENT_INDEX)
                 return 0;
-        int r = bm_io_call(s->io, map, s->fd, s->size, is_stored_into(s), &base);
+        int r = bm_io_call(s->io, map, s->fd, s->size, bm_segment_is_stored_into(s), &base);
         if (r == 0)
                 s->base = base;
         return r;
-}
-
-/*
- * What is written a huge page at a time gets huge pages in the page cache (ext4 and xfs of today),
- * and is mapped by them: one fault instead of 512, and hardly a miss of the TLB. Elsewhere it is
- * as good as any other way to fill a file.
- */
-static uint64_t piece_of(const struct bm_segment *s)
-{
-        return s->access == BM_SEGMENT_HUGE && s->size % BM_HUGE_PAGE == 0 ? BM_HUGE_PAGE : FILL;
 }
 
 static int write_header(struct bm_segment *s)
@@ -88,7 +64,7 @@ static int write_header(struct bm_segment *s)
 
 static int start_new(struct bm_segment *s)
 {
-        const bool huge = piece_of(s) == BM_HUGE_PAGE;
+        const bool huge = bm_segment_piece(s) == BM_HUGE_PAGE;
         int r = bm_io_call(s->io, allocate, s->fd, 0, s->size);
         if (r == 0 && huge) /* before the header, whose small page would stand in the way */
                 r = bm_io_call(s->io, fill, s->fd, 0, BM_HUGE_PAGE);
@@ -180,45 +156,12 @@ int bm_segment_make_again(const struct bm_io *io, int dir, int fd,
         return begin(s, start_again, header, size, segmentp);
 }
 
-/* Pages up to byte END, in pieces that start at their multiples. */
-static int fill(struct bm_segment *s, uint64_t end, uint64_t piece)
-{
-        int r = 0;
-        while (r == 0 && s->filled < end) {
-                uint64_t to = bm_min_u64(bm_round_down(s->filled + piece, piece), s->size);
-                r = bm_io_call(s->io, fill, s->fd, s->filled, to - s->filled);
-                if (r == 0)
-                        s->filled = to;
-        }
-        return r;
-}
-
 int bm_segment_settle(struct bm_segment *s)
 {
         int r = bm_io_call(s->io, sync_data, s->fd);
         if (r == 0)
                 atomic_store(&s->synced, BM_SEGMENT_HEADER);
         return r == 0 ? bm_segments_sync_names(&s, 1) : r;
-}
-
-void bm_segment_fill_to(struct bm_segment *s, uint64_t end)
-{
-        if (is_stored_into(s))
-                (void)!fill(s, bm_min_u64(end, s->size), piece_of(s));
-}
-
-void bm_segment_fill_huge(struct bm_segment *s, uint64_t end)
-{
-        if (piece_of(s) == BM_HUGE_PAGE)
-                (void)!fill(s, bm_min_u64(bm_round_down(end, BM_HUGE_PAGE), s->size), BM_HUGE_PAGE);
-}
-
-void bm_segment_fill_ahead(struct bm_segment *s, bool smallest)
-{
-        uint64_t used = atomic_load_explicit(&s->used, memory_order_relaxed);
-        /* no hurry where it fails: the writer meets that */
-        if (is_stored_into(s) && s->filled < used + AHEAD_MIN)
-                (void)!fill(s, bm_min_u64(used + AHEAD, s->size), smallest ? PAGE : FILL);
 }
 
 static int read_existing(struct bm_segment *s, uint32_t file_id)
@@ -272,23 +215,6 @@ int bm_segment_open(const struct bm_io *io, int dir, uint32_t file_id,
         atomic_init(&s->synced, BM_SEGMENT_HEADER);
         *segmentp = s;
         return 0;
-}
-
-int bm_segment_write(struct bm_segment *s, uint64_t offset, const void *bytes, size_t len)
-{
-        if (!is_stored_into(s))
-                return bm_segment_write_call(s, offset, bytes, len);
-        int r = fill(s, offset + len, piece_of(s));
-        return r < 0 ? r : bm_io_call(s->io, map_write, s->fd, s->base, offset, bytes, len);
-}
-
-int bm_segment_write_call(struct bm_segment *s, uint64_t offset, const void *bytes, size_t len)
-{
-        int r = bm_io_call(s->io, pwrite, s->fd, bytes, len, offset);
-        /* what is behind it in its last page is zeros */
-        if (r == 0 && s->filled < offset + len)
-                s->filled = bm_round_down(offset + len + PAGE - 1, PAGE);
-        return r;
 }
 
 /* A segment's file has its size from the start. What was copied into the
@@ -352,128 +278,4 @@ int bm_segment_unlink(struct bm_segment *segment)
         char name[BM_SEGMENT_NAME];
         bm_segment_name(segment->header.file_id, name);
         return bm_io_call(segment->io, unlink_at, segment->dir, name);
-}
-
-/* How much of a record is verified. */
-enum verified { ALL, HEAD, NOTHING };
-
-static int record_at(const struct bm_segment *s, uint64_t offset, enum verified verified,
-                     struct bm_record *record)
-{
-        if (offset < BM_SEGMENT_HEADER || offset >= s->size)
-                return BM_E_DAMAGED;
-        const uint8_t *at = s->base + offset;
-        const uint64_t left = s->size - offset, salt = s->header.salt;
-        const int64_t base_time = s->header.base_time;
-        int r = verified == NOTHING ? bm_record_parse(record, at, left, base_time)
-                                    : (verified == HEAD ? bm_record_decode_head : bm_record_decode)(
-                                              record, at, left, salt, offset, base_time);
-        /* zeros in place of its beginning, or of what it says to be its length */
-        if (r == 0 ? bm_record_intact(record)
-                   : bm_mapped_intact(at, bm_record_length(at, left) + 1))
-                return r;
-        return -EIO;
-}
-
-int bm_segment_record(const struct bm_segment *s, uint64_t offset, struct bm_record *record)
-{
-        return record_at(s, offset, ALL, record);
-}
-
-int bm_segment_record_head(const struct bm_segment *s, uint64_t offset, struct bm_record *record)
-{
-        return record_at(s, offset, HEAD, record);
-}
-
-int bm_segment_record_unverified(const struct bm_segment *s, uint64_t offset,
-                                 struct bm_record *record)
-{
-        return record_at(s, offset, NOTHING, record);
-}
-
-void bm_segment_count_put(struct bm_segment *s, uint64_t version)
-{
-        atomic_fetch_add_explicit(&s->n_puts, 1, memory_order_relaxed);
-        /* Only the one compactor ever lowers it: a log segment's is its start. */
-        if (version < atomic_load_explicit(&s->lowest_version, memory_order_relaxed))
-                atomic_store_explicit(&s->lowest_version, version, memory_order_relaxed);
-}
-
-void bm_segment_count_tombstone(struct bm_segment *s, uint32_t length, uint64_t version)
-{
-        uint64_t highest = atomic_load_explicit(&s->kept_version, memory_order_relaxed);
-        atomic_fetch_add_explicit(&s->kept_bytes, length, memory_order_relaxed);
-        while (highest < version &&
-               !atomic_compare_exchange_weak_explicit(&s->kept_version, &highest, version,
-                                                      memory_order_relaxed, memory_order_relaxed))
-                ;
-}
-
-void bm_segment_add_live(struct bm_segment *s, uint32_t length)
-{
-        atomic_fetch_add_explicit(&s->n_live, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&s->live_bytes, length, memory_order_relaxed);
-}
-
-void bm_segment_add_put(struct bm_segment *s, uint32_t length, uint64_t version)
-{
-        bm_segment_count_put(s, version);
-        bm_segment_add_live(s, length);
-}
-
-void bm_segment_drop_live(struct bm_segment *s, uint32_t length)
-{
-        atomic_fetch_sub_explicit(&s->n_live, 1, memory_order_relaxed);
-        atomic_fetch_sub_explicit(&s->live_bytes, length, memory_order_relaxed);
-}
-
-uint64_t bm_segment_output(const struct bm_segment *s)
-{
-        uint64_t live = atomic_load_explicit(&s->live_bytes, memory_order_relaxed);
-        uint64_t n_live = atomic_load_explicit(&s->n_live, memory_order_relaxed);
-        return s->header.kind == BM_SEGMENT_LOG ? live + n_live * VERSION_BYTES : live;
-}
-
-uint64_t bm_segment_reclaimable(const struct bm_segment *s)
-{
-        uint64_t used = atomic_load_explicit(&s->used, memory_order_relaxed);
-        uint64_t kept = atomic_load_explicit(&s->kept_bytes, memory_order_relaxed);
-        uint64_t held = bm_segment_output(s) + kept + BM_SEGMENT_HEADER;
-        /* a full one's last bytes did not take the next record, nor would those of its copies */
-        if (used < s->size / 2 && atomic_load(&s->state) != BM_SEGMENT_OPEN)
-                used = s->size;
-        return used > held ? used - held : 0;
-}
-
-void bm_segment_to_row(const struct bm_segment *s, struct bm_segment_row *row)
-{
-        *row = (struct bm_segment_row){
-                .file_id = s->header.file_id,
-                .drive = s->header.drive,
-                .kind = s->header.kind,
-                .size_log2 = s->header.size_log2,
-                .state = atomic_load_explicit(&s->state, memory_order_relaxed),
-                .number = s->header.number,
-                .salt = s->header.salt,
-                .used = atomic_load_explicit(&s->used, memory_order_acquire),
-                .live_bytes = atomic_load_explicit(&s->live_bytes, memory_order_relaxed),
-                .kept_bytes = atomic_load_explicit(&s->kept_bytes, memory_order_relaxed),
-                .n_puts = atomic_load_explicit(&s->n_puts, memory_order_relaxed),
-                .n_live = atomic_load_explicit(&s->n_live, memory_order_relaxed),
-                .lowest_version = atomic_load_explicit(&s->lowest_version, memory_order_relaxed),
-                .kept_version = atomic_load_explicit(&s->kept_version, memory_order_relaxed),
-                .base_time = s->header.base_time,
-        };
-}
-
-void bm_segment_from_row(struct bm_segment *s, const struct bm_segment_row *row)
-{
-        atomic_store_explicit(&s->state, row->state, memory_order_relaxed);
-        atomic_store_explicit(&s->used, row->used, memory_order_relaxed);
-        atomic_store_explicit(&s->live_bytes, row->live_bytes, memory_order_relaxed);
-        atomic_store_explicit(&s->n_puts, row->n_puts, memory_order_relaxed);
-        atomic_store_explicit(&s->n_live, row->n_live, memory_order_relaxed);
-        atomic_store_explicit(&s->lowest_version, row->lowest_version, memory_order_relaxed);
-        atomic_store_explicit(&s->kept_bytes, row->kept_bytes, memory_order_relaxed);
-        atomic_store_explicit(&s->kept_version, row->kept_version, memory_order_relaxed);
 }

@@ -193,6 +193,13 @@ static inline void fixture_damage(struct fixture *f, const char *name, off_t at)
         close(fd);
 }
 
+static inline bool fixture_has_segment(struct fixture *f, uint32_t file_id)
+{
+        char path[512];
+        snprintf(path, sizeof(path), "%s/segments/%08x", f->path, file_id);
+        return access(path, F_OK) == 0;
+}
+
 static inline void put(struct fixture *f, const char *key, const void *value, size_t len)
 {
         assert_int_equal(bm_insert(f->root, key, strlen(key), value, len, 1), 0);

@@ -69,13 +69,6 @@ static void what_lives_is_moved(void **state)
         }
 }
 
-static bool has_file(struct fixture *f, uint32_t file_id)
-{
-        char path[512];
-        snprintf(path, sizeof(path), "%s/segments/%08x", f->path, file_id);
-        return access(path, F_OK) == 0;
-}
-
 /* A view keeps its bytes, whatever becomes of the key; then its file goes. */
 static void a_view_outlives_its_segment(void **state)
 {
@@ -89,14 +82,14 @@ static void a_view_outlives_its_segment(void **state)
         empty(f, 0, KEYS, 1);
         assert_int_equal(bm_compact(f->store), 0);
         assert_int_equal(bm_checkpoint(f->store), 0);
-        assert_true(has_file(f, entry.file_id));
+        assert_true(fixture_has_segment(f, entry.file_id));
         assert_false(bm_compact_pending(f->store)); /* no checkpoint could free it */
         char value[VALUE];
         memset(value, 'a', VALUE);
         assert_memory_equal(view.value, value, VALUE);
         bm_view_release(&view);
         assert_int_equal(bm_compact(f->store), 0);
-        assert_false(has_file(f, entry.file_id));
+        assert_false(fixture_has_segment(f, entry.file_id));
 }
 
 static void an_orphan_is_moved_too(void **state)
@@ -112,7 +105,7 @@ static void an_orphan_is_moved_too(void **state)
         empty(f, 0, 7, 1);
         empty(f, 8, KEYS, 1);
         assert_int_equal(bm_compact(f->store), 0);
-        assert_false(has_file(f, entry.file_id));
+        assert_false(fixture_has_segment(f, entry.file_id));
         bm_orphan_ref(f->store, entry.record_id, key, &ref);
         assert_int_equal(bm_find_entry(ref.map, key, 8, &moved), 0);
         assert_int_not_equal(moved.file_id, entry.file_id);
@@ -268,7 +261,7 @@ static void damage_stops_nothing_else(void **state)
         uint64_t before = n_files(f);
         assert_int_equal(bm_compact(f->store), 0);
         assert_true(n_files(f) < before);
-        assert_true(has_file(f, entry.file_id));
+        assert_true(fixture_has_segment(f, entry.file_id));
         assert_int_equal(bm_read_value(f->root, "key7", 4, &view), -EIO);
         put_text(f, "new", "value");
         assert_int_equal(bm_checkpoint(f->store), 0);

@@ -182,13 +182,6 @@ static void a_chunk_written_as_a_whole_may_be_damaged(void **state)
         assert_memory_equal(back, bytes, LARGE);
 }
 
-static bool has_file(struct fixture *f, uint32_t file_id)
-{
-        char path[512];
-        snprintf(path, sizeof(path), "%s/segments/%08x", f->path, file_id);
-        return access(path, F_OK) == 0;
-}
-
 /* Dead, it goes with its segment; alive, it is neither copied nor lost. */
 static void compaction_looks_at_what_lives(void **state)
 {
@@ -202,7 +195,7 @@ static void compaction_looks_at_what_lives(void **state)
                 if (!alive)
                         remove_key(f, "key");
                 assert_int_equal(bm_compact(f->store), 0);
-                assert_int_equal(has_file(f, entry.file_id), alive);
+                assert_int_equal(fixture_has_segment(f, entry.file_id), alive);
         }
         assert_no_value(f, "key");
 }
