@@ -102,8 +102,10 @@ int bm_lookup(const struct bm_ref *ref, const struct bm_target *target,
                 r = find(ref, target, found);
                 if (r != 0 || found->record.type != BM_REC_NAME)
                         break;
-                if (found->record.record_id != record.by_record)
+                if (found->record.record_id != record.by_record) {
                         bm_target_init_id(&record, store->inodes, found->record.record_id);
+                        record.trust = target->trust;
+                }
                 if (lock_more(&lookup->lock, record.stripe)) {
                         r = follow(&record, found);
                         break;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Long values have checks of their own: who does not want a damaged one does not meet it, and who
  * does never gets it. */
+#include "base/le.h"
 #include "compact.h"
 #include "store-fixture.h"
 
@@ -76,6 +77,28 @@ static void attributes_need_no_value(void **state)
         size_t done;
         assert_int_equal(bm_write_at(&ref, 1, "x", 1, NULL, NULL, &done), -EIO);
         assert_no_value(f, "key");
+}
+
+/* Of a file with several names, too. */
+static void names_need_no_value(void **state)
+{
+        struct fixture *f = *state;
+        const struct bm_ref ref = ref_of(f, "key"), other = ref_of(f, "other");
+        struct bm_view view;
+        struct bm_entry entry;
+        memset(bytes, 'd', VALUE);
+        put(f, "key", bytes, VALUE);
+        assert_int_equal(bm_link(&ref, f->root, "other", 5, NULL, NULL), 0);
+        assert_int_equal(bm_find_entry(f->root, "key", 3, &entry), 0);
+        uint8_t id[8];
+        bm_store_le64(id, entry.record_id);
+        damage(f, f->store->inodes, id, sizeof(id), VALUE / 2);
+        assert_int_equal(bm_read_attr(&other, &view), 0);
+        assert_int_equal(view.links, 2);
+        assert_int_equal(view.size, VALUE);
+        assert_null(view.value);
+        assert_int_equal(bm_view_release(&view), 0);
+        assert_no_value(f, "other");
 }
 
 static size_t listed(struct bm_cursor *cursor, int *result)
@@ -204,6 +227,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 test_in_store(attributes_need_no_value),
+                test_in_store(names_need_no_value),
                 test_in_store(listings_need_no_values),
                 test_in_store(what_goes_may_be_damaged),
                 test_in_store(a_damaged_head_is_met_by_all),
