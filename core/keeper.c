@@ -17,8 +17,9 @@
 enum {
         ROUND_SECONDS = 2,
         QUIET_SECONDS = 1, /* without a full segment: nobody writes much */
+        SPARES_ROUNDS = 5, /* of quiet for which files are kept for who writes again */
         VICTIMS_A_CHECKPOINT = 8,
-        BYTES_A_CHECKPOINT = 8 << 20, /* or so many victims as have this */
+        BYTES_A_CHECKPOINT = 64 << 20, /* or so many victims as have this */
         VICTIMS_A_STEP = 64,
         SHARE_DUE = 10,    /* in the usual course a victim has at least a tenth dead */
         SHARE_NEEDED = 50, /* for want of space, or on request, a fiftieth */
@@ -129,7 +130,9 @@ static int one_round(struct bm_store *store, enum effort effort, bool *won)
         if (r < 0)
                 return r;
         in_round = true;
-        atomic_store_explicit(&store->drives.spares.wanted, effort == BUSY, memory_order_relaxed);
+        const bool soon =
+                effort == BUSY || (effort == USUAL && store->keeper.quiet < SPARES_ROUNDS);
+        atomic_store_explicit(&store->drives.spares.wanted, soon, memory_order_relaxed);
         const uint64_t written = atomic_load(&store->log.written);
         if (!bm_map_is_empty(store->drops))
                 swept = bm_large_sweep(store, NULL);
@@ -180,6 +183,7 @@ static void *keeper_thread(void *ctx)
                 uint64_t asked = k->asked;
                 woken = k->wake; /* a segment is full */
                 k->wake = false;
+                k->quiet = woken ? 0 : k->quiet + 1;
                 pthread_mutex_unlock(&k->lock);
                 bool won = run_round(store, asked > k->answered ? NEEDED : woken ? BUSY : USUAL);
                 bm_pace_set(store);
