@@ -41,7 +41,7 @@ static uint32_t free_file_id(struct bm_drives *d, uint32_t n_taken)
         for (uint32_t tried = 0; tried < highest; tried++) {
                 if (id == 0 || id > highest)
                         id = 1;
-                if (!bm_drives_segment(d, id)) {
+                if (!bm_drives_segment(d, id) && !bm_spares_own(&d->spares, id)) {
                         d->next_file_id = id + 1;
                         return id;
                 }
@@ -79,8 +79,8 @@ static int make_file(struct bm_drives *d, bool first_only, struct bm_segment_hea
         uint32_t n_taken = 0;
         int r;
         /* A file id stays in use until its file is gone from the directory,
-         * so an id taken here cannot meet a file of the same name unless it is a spare's, or a
-         * crash left one: then the next is tried. */
+         * so an id taken here cannot meet a file of the same name unless a crash left one: then
+         * the next is tried. */
         for (;;) {
                 pthread_mutex_lock(&d->lock);
                 header->file_id = free_file_id(d, n_taken);
@@ -128,12 +128,13 @@ static int make_on(struct bm_drives *d, bool first_only, enum bm_segment_kind ki
                 r = make_of_spare(d, &spare, &header, segmentp);
         else
                 r = make_file(d, first_only, &header, size, segmentp);
-        if (r < 0)
-                return r;
         pthread_mutex_lock(&d->lock);
-        enter(d, *segmentp);
+        if (r == 0)
+                enter(d, *segmentp);
+        if (kind == BM_SEGMENT_LOG)
+                d->spares.making = 0;
         pthread_mutex_unlock(&d->lock);
-        return 0;
+        return r;
 }
 
 int bm_drives_make(struct bm_drives *d, enum bm_segment_kind kind, uint64_t size, uint64_t number,
@@ -206,11 +207,16 @@ int bm_drives_sync_names(const struct bm_drives *d)
         return r;
 }
 
+void bm_drives_leave(struct bm_drives *d, const struct bm_segment *s)
+{
+        atomic_store_explicit(&d->table[s->header.file_id], NULL, memory_order_release);
+        d->n_segments--;
+}
+
 void bm_drives_forget(struct bm_drives *d, struct bm_segment *s)
 {
         pthread_mutex_lock(&d->lock);
-        atomic_store_explicit(&d->table[s->header.file_id], NULL, memory_order_release);
-        d->n_segments--;
+        bm_drives_leave(d, s);
         pthread_mutex_unlock(&d->lock);
         bm_segment_free(s);
 }

@@ -94,6 +94,8 @@ int bm_drives_sync_names(const struct bm_drives *drives);
 int bm_drives_remove(struct bm_drives *drives, struct bm_segment *segment);
 /* The same for N of them, with one sync of each directory. */
 int bm_drives_remove_all(struct bm_drives *drives, struct bm_segment *const *list, size_t n);
+/* Locked. Takes it from the table. */
+void bm_drives_leave(struct bm_drives *drives, const struct bm_segment *segment);
 /* Takes it from the table and frees it; the file stays. */
 void bm_drives_forget(struct bm_drives *drives, struct bm_segment *segment);
 

@@ -93,12 +93,22 @@ bool bm_spares_keep(struct bm_drives *d, struct bm_segment *s)
         spare.fd = wipe(s);
         if (spare.fd < 0)
                 return false;
-        bm_drives_forget(d, s);
+        /* in one step: at no moment does its id belong to nobody */
         pthread_mutex_lock(&d->lock);
+        bm_drives_leave(d, s);
         d->spares.list[d->spares.n++] = spare; /* only this thread adds any */
         d->spares.bytes += spare.size;
         pthread_mutex_unlock(&d->lock);
+        bm_segment_free(s);
         return true;
+}
+
+bool bm_spares_own(const struct bm_spares *sp, uint32_t id)
+{
+        bool owns = id == sp->making;
+        for (unsigned i = 0; i < sp->n && !owns; i++)
+                owns = sp->list[i].file_id == id;
+        return owns;
 }
 
 bool bm_spares_take(struct bm_drives *d, uint64_t size, bool large_pages, struct bm_spare *spare)
@@ -109,8 +119,10 @@ bool bm_spares_take(struct bm_drives *d, uint64_t size, bool large_pages, struct
         sp->asked = size;
         for (unsigned i = sp->n; i-- > 0 && !found;) {
                 found = sp->list[i].size == size && (large_pages || !sp->list[i].huge);
-                if (found)
+                if (found) {
                         *spare = take(sp, i);
+                        sp->making = spare->file_id;
+                }
         }
         pthread_mutex_unlock(&d->lock);
         return found;

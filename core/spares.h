@@ -39,8 +39,9 @@ struct bm_spares {
         /* guarded by the lock of the drives */
         struct bm_spare list[BM_SPARES_MAX];
         unsigned n;
-        uint64_t bytes; /* of their files */
-        uint64_t asked; /* size that was wanted last: others give way to it */
+        uint64_t bytes;  /* of their files */
+        uint64_t asked;  /* size that was wanted last: others give way to it */
+        uint32_t making; /* file id of the one that is being made a segment of; 0: none */
 };
 
 /*
@@ -49,8 +50,12 @@ struct bm_spares {
  */
 bool bm_spares_keep(struct bm_drives *drives, struct bm_segment *segment);
 
+/* Locked. Whether ID belongs to a spare, so that no other file may have it, whatever its drive. */
+bool bm_spares_own(const struct bm_spares *spares, uint32_t id);
+
 /* Gives away one of SIZE bytes, if there is one; none with large pages in memory unless
- * LARGE_PAGES. Its file and descriptor are the caller's. */
+ * LARGE_PAGES. Its file and descriptor are the caller's, and its id as long as MAKING says so:
+ * only one thread makes log segments at a time. */
 bool bm_spares_take(struct bm_drives *drives, uint64_t size, bool large_pages,
                     struct bm_spare *spare);
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "store.h"
 #include "test_store.h"
 
 enum { KEYS = 12800, VALUE = 4096, ROUNDS = 20 };
@@ -26,8 +27,8 @@ static void make_value(char value[VALUE], unsigned number, unsigned round)
                 snprintf(value + i, 16, "%07u %06u", number, round);
 }
 
-/* Waits until neither reclaimable nor used bytes have changed over many looks
- * in a row; the pause between two looks only spares the processor. */
+/* Waits until no files are kept to be used again, and neither reclaimable nor used bytes have
+ * changed over many looks in a row; the pause between two looks only spares the processor. */
 static struct bm_stats settle(struct bm_store *store)
 {
         const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
@@ -37,7 +38,8 @@ static struct bm_stats settle(struct bm_store *store)
                 assert_ok(bm_stats(store, &now));
                 if (now.reclaimable_bytes != last.reclaimable_bytes ||
                     now.disk_bytes != last.disk_bytes ||
-                    now.compacted_bytes != last.compacted_bytes)
+                    now.compacted_bytes != last.compacted_bytes ||
+                    bm_spares_bytes(&store->drives) > 0)
                         same = 0;
                 last = now;
                 nanosleep(&pause, NULL);

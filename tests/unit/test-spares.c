@@ -318,6 +318,56 @@ static void another_size_gives_way(void **state)
         assert_filled(f, 'c');
 }
 
+/* Ids are the store's, not a drive's: on another drive no file of the same name would be met. */
+static void no_other_file_has_its_id(void **state)
+{
+        struct fixture *f = *state;
+        struct bm_drives *d;
+        char second[200];
+        const char *more[] = {second};
+        fixture_close(f);
+        f->n_crashes++;
+        fixture_place(f);
+        snprintf(second, sizeof(second), "%s-second", f->path);
+        f->config.drives = more;
+        f->config.n_drives = 1;
+        assert_int_equal(bm_create(f->path, &f->config), 0);
+        fixture_open(f);
+        keep_some(f);
+        d = &f->store->drives;
+        const uint32_t size = (uint32_t)spares(f)->list[0].size;
+        bool on[2] = {false};
+        for (unsigned i = 0; i < spares(f)->n; i++) {
+                const uint32_t id = spares(f)->list[i].file_id;
+                on[spares(f)->list[i].drive] = true;
+                for (unsigned k = 0; k < 2; k++) {
+                        struct bm_segment *s;
+                        d->next_file_id = id;
+                        assert_int_equal(bm_drives_make(d, BM_SEGMENT_COLD, size, 1000, 1, 0, &s),
+                                         0);
+                        assert_int_not_equal(s->header.file_id, id);
+                        assert_int_equal(bm_drives_remove(d, s), 0);
+                }
+        }
+        assert_true(on[0] && on[1]);
+        /* nor while it is being made a segment of */
+        struct bm_spare spare;
+        assert_true(bm_spares_take(d, size, true, &spare));
+        assert_true(bm_spares_own(&d->spares, spare.file_id));
+        d->spares.list[d->spares.n++] = spare;
+        d->spares.bytes += spare.size;
+        d->spares.making = 0;
+        fill(f, 'c');
+        assert_int_equal(d->spares.making, 0);
+        assert_filled(f, 'c');
+        fixture_close(f);
+        fixture_open(f);
+        assert_filled(f, 'c');
+        fixture_close(f);
+        f->config.n_drives = 0;
+        f->config.drives = NULL;
+}
+
 /* A call that fails on the way costs the file, not what is written. */
 static void a_failed_wipe_removes_the_file(void **state)
 {
@@ -393,17 +443,12 @@ static int setup(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                test(a_file_is_used_again),
-                test(a_life_ends),
-                test(a_rebuild_sees_one_life),
-                test(an_open_removes_them_durably),
-                test(a_quiet_store_has_none),
-                test(a_full_disk_gets_them_back),
-                test(a_cut_file_is_made_whole),
-                test(who_syncs_often_gets_small_pages),
-                test(another_size_gives_way),
-                test(a_failed_wipe_removes_the_file),
-                test(the_keeper_keeps_and_drops_them),
+                test(a_file_is_used_again),           test(a_life_ends),
+                test(a_rebuild_sees_one_life),        test(an_open_removes_them_durably),
+                test(a_quiet_store_has_none),         test(a_full_disk_gets_them_back),
+                test(a_cut_file_is_made_whole),       test(who_syncs_often_gets_small_pages),
+                test(another_size_gives_way),         test(no_other_file_has_its_id),
+                test(a_failed_wipe_removes_the_file), test(the_keeper_keeps_and_drops_them),
         };
         return cmocka_run_group_tests_name("spares", tests, NULL, NULL);
 }
