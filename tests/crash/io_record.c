@@ -260,10 +260,11 @@ static int record_truncate(const struct bm_io *io, int fd, uint64_t len)
         return r;
 }
 
-/* A disk takes its time, and others go on meanwhile. */
-static void take_time(int fd)
+/* A disk takes its time, and others go on meanwhile. NUMBER is of what is synced; its descriptor
+ * would have a seed depend on what else is open. */
+static void take_time(unsigned number)
 {
-        uint64_t luck = mix64(same_luck_now() + (uint64_t)fd);
+        uint64_t luck = mix64(same_luck_now() + number);
         if (luck % 2)
                 turns_sleep(luck % (20 * 1000 * 1000));
 }
@@ -272,7 +273,7 @@ static int record_sync_data(const struct bm_io *io, int fd)
 {
         int r = fails(io, true);
         struct event e = {.kind = EV_SYNC, .file = of(io)->fds[fd].number, .since = trace_serial()};
-        take_time(fd);
+        take_time(e.file);
         if (r == 0)
                 note(io, e);
         return r;
@@ -283,7 +284,7 @@ static int record_sync_dir(const struct bm_io *io, int dir)
         int r = fails(io, true);
         struct event e = {
                 .kind = EV_SYNC_DIR, .dir = of(io)->fds[dir].number, .since = trace_serial()};
-        take_time(dir);
+        take_time(e.dir);
         if (r == 0 && of(io)->fds[dir].used)
                 note(io, e);
         return r;
