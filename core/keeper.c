@@ -133,6 +133,7 @@ static int one_round(struct bm_store *store, enum effort effort, bool *won)
         const bool soon =
                 effort == BUSY || (effort == USUAL && store->keeper.quiet < SPARES_ROUNDS);
         atomic_store_explicit(&store->drives.spares.wanted, soon, memory_order_relaxed);
+        bm_space_note(store, !soon);
         const uint64_t written = atomic_load(&store->log.written);
         if (!bm_map_is_empty(store->drops))
                 swept = bm_large_sweep(store, NULL);

@@ -53,7 +53,8 @@ static bool suits_huge_pages(const struct bm_store *store, uint64_t bytes)
 /* What suits the amount that lives, however full the disk is. */
 static uint64_t wanted_size(struct bm_store *store)
 {
-        uint64_t bytes = bm_sum(store, BM_SUM_LIVE_BYTES);
+        uint64_t bytes = bm_max_u64(bm_sum(store, BM_SUM_LIVE_BYTES),
+                                    atomic_load_explicit(&store->lived, memory_order_relaxed));
         if (store->disk_bytes && bytes > store->disk_bytes)
                 bytes = store->disk_bytes;
         /* to the nearer power of two */
@@ -64,6 +65,12 @@ static uint64_t wanted_size(struct bm_store *store)
         if (log2 < BM_HUGE_PAGE_LOG2 && suits_huge_pages(store, bytes))
                 log2 = BM_HUGE_PAGE_LOG2;
         return UINT64_C(1) << (log2 < max ? log2 : max);
+}
+
+void bm_space_note(struct bm_store *store, bool quiet)
+{
+        const uint64_t live = bm_sum(store, BM_SUM_LIVE_BYTES), before = atomic_load(&store->lived);
+        atomic_store(&store->lived, quiet ? live : bm_max_u64(live, before));
 }
 
 uint64_t bm_space_segment_size(struct bm_store *store)

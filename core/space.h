@@ -37,7 +37,12 @@ int bm_space_grow(struct bm_store *store, uint64_t capacity, bool privileged);
  * helper's. -ENOSPC. */
 int bm_space_prepare(struct bm_store *store, uint64_t capacity);
 
-/* Size for the next data segment, bytes, from what lives now. */
+/* Notes what lives, for the size of segments; QUIET: what lived before no longer counts. For the
+ * keeper alone. */
+void bm_space_note(struct bm_store *store, bool quiet);
+
+/* Size for the next data segment, bytes, from what lives, or did since it was last quiet: whoever
+ * emptied a store may fill it again, with spares of that size. */
 uint64_t bm_space_segment_size(struct bm_store *store);
 
 /* Allocates SIZE bytes of whatever it is; 0 or a negative errno. */

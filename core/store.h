@@ -117,6 +117,8 @@ struct bm_store {
         pthread_mutex_t reserve_lock;
         uint64_t reserved;   /* bytes in the reserve; guarded by reserve_lock */
         uint64_t disk_bytes; /* of the disks under the drives; constant after opening */
+        /* the most that lived since it was last quiet, bytes; relaxed, a hint: bm_space_note */
+        _Atomic uint64_t lived;
 
         pthread_t preparer;
         bool preparer_running;

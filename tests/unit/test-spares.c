@@ -426,6 +426,33 @@ static void the_keeper_keeps_and_drops_them(void **state)
         assert_filled(f, 'b');
 }
 
+/* Who empties a store and fills it again asks for segments of the size that its spares have. */
+static void segments_stay_large_until_it_is_quiet(void **state)
+{
+        enum { LIVED = 64 << 20 };
+        const struct timespec look = {.tv_nsec = 1000000};
+        struct fixture *f = *state;
+        const uint64_t small = bm_space_segment_size(f->store);
+        atomic_store(&f->store->lived, LIVED);
+        assert_true(bm_space_segment_size(f->store) > small);
+        assert_int_equal(bm_compact(f->store), 0);
+        assert_int_equal(bm_space_segment_size(f->store), small);
+        /* and who says how much that is */
+        fixture_close(f);
+        f->config.no_background = false;
+        fixture_open(f);
+        fill(f, 'a');
+        while (atomic_load(&f->store->lived) < (uint64_t)KEYS * VALUE)
+                nanosleep(&look, NULL);
+        for (unsigned i = 0; i < KEYS; i++) {
+                char key[16];
+                assert_int_equal(bm_delete_key(f->root, key, key_of(i, key)), 0);
+        }
+        while (atomic_load(&f->store->lived) >= (uint64_t)KEYS * VALUE)
+                nanosleep(&look, NULL);
+        assert_sound(f);
+}
+
 static int setup(void **state)
 {
         int r = fixture_setup(state);
@@ -443,12 +470,19 @@ static int setup(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                test(a_file_is_used_again),           test(a_life_ends),
-                test(a_rebuild_sees_one_life),        test(an_open_removes_them_durably),
-                test(a_quiet_store_has_none),         test(a_full_disk_gets_them_back),
-                test(a_cut_file_is_made_whole),       test(who_syncs_often_gets_small_pages),
-                test(another_size_gives_way),         test(no_other_file_has_its_id),
-                test(a_failed_wipe_removes_the_file), test(the_keeper_keeps_and_drops_them),
+                test(a_file_is_used_again),
+                test(a_life_ends),
+                test(a_rebuild_sees_one_life),
+                test(an_open_removes_them_durably),
+                test(a_quiet_store_has_none),
+                test(a_full_disk_gets_them_back),
+                test(a_cut_file_is_made_whole),
+                test(who_syncs_often_gets_small_pages),
+                test(another_size_gives_way),
+                test(no_other_file_has_its_id),
+                test(a_failed_wipe_removes_the_file),
+                test(the_keeper_keeps_and_drops_them),
+                test(segments_stay_large_until_it_is_quiet),
         };
         return cmocka_run_group_tests_name("spares", tests, NULL, NULL);
 }
