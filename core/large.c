@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* See large.h: chunks stored ahead, dropped, and swept. */
+/* See large.h: chunks dropped, and stored ahead. */
 #include "large.h"
 
 #include <errno.h>
@@ -7,10 +7,7 @@
 #include <string.h>
 
 #include "base/intmath.h"
-#include "patch.h"
 #include "store.h"
-
-enum { WHOLE = UINT32_MAX }; /* generation of a drop that spares no chunk */
 
 uint64_t bm_head_chunks(const struct bm_head *head)
 {
@@ -57,7 +54,7 @@ int bm_large_drop_all(struct bm_txn *txn, const struct bm_record *record, struct
         const struct bm_drop drop = {
                 .data_id = head.data_id,
                 .to = bm_head_chunks(&head),
-                .generation = WHOLE,
+                .generation = BM_DROP_WHOLE,
         };
         return bm_large_drop(txn, &drop, room);
 }
@@ -74,13 +71,21 @@ void bm_large_release(struct bm_store *store, uint64_t data_id)
         bm_counts_sub(&store->held, data_id);
 }
 
+unsigned bm_large_a_frame(const struct bm_store *store, uint64_t n)
+{
+        enum { A_CHUNK = BM_CHUNK + 128 }; /* with what its record has beside it, and the head's */
+        const uint64_t fit = bm_log_room(&store->log) / A_CHUNK;
+        n = bm_min_u64(n, BM_CHUNKS_A_FRAME);
+        return (unsigned)(fit == 0 ? n : bm_min_u64(n, fit)); /* 0: the next segment is empty */
+}
+
 /* Storing ahead */
 
 struct ahead {
-        uint8_t key[BM_CHUNK_KEY];
+        uint8_t keys[BM_CHUNKS_A_FRAME][BM_CHUNK_KEY];
         uint64_t data_id;
         const uint8_t *value;
-        uint32_t len;
+        uint64_t len; /* of what is left of it */
         struct bm_drop_step drop;
         const struct bm_drop *dropped;
 };
@@ -91,26 +96,33 @@ static int fill_drop(struct bm_txn *txn, void *ctx)
         return bm_large_drop(txn, a->dropped, &a->drop);
 }
 
-static int fill_chunk(struct bm_txn *txn, void *ctx)
+static int fill_chunks(struct bm_txn *txn, void *ctx)
 {
         struct ahead *a = ctx;
-        txn->steps[0].action = BM_ACT_PUT;
-        txn->steps[0].next = (struct bm_record){
-                .type = BM_REC_CHUNK,
-                .record_id = a->data_id,
-                .value = a->value,
-                .value_len = a->len,
-        };
+        for (size_t i = 0; i < txn->n_steps; i++) {
+                const uint64_t at = (uint64_t)i << BM_CHUNK_LOG2;
+                txn->steps[i].action = BM_ACT_PUT;
+                txn->steps[i].next = (struct bm_record){
+                        .type = BM_REC_CHUNK,
+                        .record_id = a->data_id,
+                        .value = a->value + at,
+                        .value_len = (uint32_t)bm_min_u64(BM_CHUNK, a->len - at),
+                };
+        }
         return 0;
 }
 
-static int run_chunk(struct bm_store *store, struct ahead *a)
+static int run_chunks(struct bm_store *store, struct ahead *a, uint64_t from, unsigned n)
 {
         struct bm_txn txn;
+        int r = 0;
         bm_txn_init(&txn, store);
-        int r = bm_txn_add(&txn, store->chunks, a->key, sizeof(a->key), NULL);
+        for (unsigned i = 0; i < n && r == 0; i++) {
+                bm_chunk_key(a->data_id, from + i, a->keys[i]);
+                r = bm_txn_add(&txn, store->chunks, a->keys[i], BM_CHUNK_KEY, NULL);
+        }
         if (r == 0)
-                r = bm_txn_run(&txn, fill_chunk, a);
+                r = bm_txn_run(&txn, fill_chunks, a);
         bm_txn_deinit(&txn);
         return r;
 }
@@ -121,7 +133,7 @@ int bm_large_store(struct bm_store *store, const void *value, uint64_t len, stru
         const struct bm_drop drop = {
                 .data_id = a.data_id,
                 .to = bm_div_up(len, BM_CHUNK),
-                .generation = WHOLE,
+                .generation = BM_DROP_WHOLE,
         };
         struct bm_txn txn;
         *head = (struct bm_head){
@@ -133,19 +145,19 @@ int bm_large_store(struct bm_store *store, const void *value, uint64_t len, stru
         bm_txn_init(&txn, store);
         r = bm_txn_run(&txn, fill_drop, &a);
         bm_txn_deinit(&txn);
-        for (uint64_t chunk = 0; chunk < drop.to && r == 0; chunk++) {
+        for (uint64_t chunk = 0, n; chunk < drop.to && r == 0; chunk += n) {
                 uint64_t at = chunk << BM_CHUNK_LOG2;
-                bm_chunk_key(a.data_id, chunk, a.key);
+                n = bm_large_a_frame(store, drop.to - chunk);
                 a.value = (const uint8_t *)value + at;
-                a.len = (uint32_t)bm_min_u64(BM_CHUNK, len - at);
-                r = run_chunk(store, &a);
+                a.len = len - at;
+                r = run_chunks(store, &a, chunk, (unsigned)n);
         }
         return r;
 }
 
 int bm_large_commit(struct bm_txn *txn, const struct bm_head *head, uint8_t drop_key[BM_DROP_KEY])
 {
-        const struct bm_drop drop = {.data_id = head->data_id, .generation = WHOLE};
+        const struct bm_drop drop = {.data_id = head->data_id, .generation = BM_DROP_WHOLE};
         uint8_t unused[BM_DROP_BYTES];
         size_t i;
         bm_drop_encode(&drop, drop_key, unused);
@@ -158,149 +170,4 @@ int bm_large_commit(struct bm_txn *txn, const struct bm_head *head, uint8_t drop
 void bm_large_done(struct bm_store *store, const struct bm_head *head)
 {
         bm_large_release(store, head->data_id);
-}
-
-/* Sweeping */
-
-struct sweep {
-        struct bm_store *store;
-        struct bm_drop drop;
-        uint8_t key[BM_CHUNK_KEY], patch_keys[BM_CHUNK_PIECES][BM_CHUNK_KEY];
-        uint64_t chunk, swept;
-};
-
-static int sweep_patches(struct bm_txn *txn, struct sweep *sw, uint32_t bits)
-{
-        int again = 0;
-        for (unsigned i = 0; i < BM_CHUNK_PIECES; i++) {
-                size_t step;
-                int r = bits & bm_piece_bit(i) ? bm_patch_more(txn, sw->drop.data_id, sw->chunk, i,
-                                                               sw->patch_keys[i], &step)
-                                               : BM_E_NOT_FOUND;
-                if (r == 0 && txn->steps[step].found.there)
-                        txn->steps[step].action = BM_ACT_DELETE;
-                else if (r == BM_E_AGAIN)
-                        again = r;
-                else if (r < 0)
-                        return r;
-        }
-        return again;
-}
-
-static int fill_sweep_chunk(struct bm_txn *txn, void *ctx)
-{
-        struct sweep *sw = ctx;
-        const struct bm_found *found = &txn->steps[0].found;
-        if (!found->there || bm_chunk_generation(&found->record) >= sw->drop.generation)
-                return 0;
-        int r = found->slot.count ? sweep_patches(txn, sw, found->slot.count) : 0;
-        if (r != 0)
-                return r;
-        txn->steps[0].action = BM_ACT_DELETE;
-        sw->swept++;
-        return 0;
-}
-
-static int fill_forget_drop(struct bm_txn *txn, void *ctx)
-{
-        if (txn->steps[0].found.there)
-                txn->steps[0].action = BM_ACT_DELETE;
-        return 0;
-}
-
-static int run_one(struct bm_store *store, struct bm_map *map, const void *key, size_t key_len,
-                   enum bm_trust trust, bm_fill_fn fill, void *ctx)
-{
-        struct bm_txn txn;
-        bm_txn_init(&txn, store);
-        txn.privileged = true;
-        int r = bm_txn_add(&txn, map, key, key_len, NULL);
-        txn.steps[0].target.trust = trust;
-        if (r == 0)
-                r = bm_txn_run(&txn, fill, ctx);
-        bm_txn_deinit(&txn);
-        return r;
-}
-
-static int sweep_chunk(struct sweep *sw, uint64_t chunk)
-{
-        if (atomic_load_explicit(&sw->store->closing, memory_order_relaxed))
-                return -EINTR;
-        sw->chunk = chunk;
-        bm_chunk_key(sw->drop.data_id, chunk, sw->key);
-        /* of a value that is gone nothing is spared, damaged or not */
-        return run_one(sw->store, sw->store->chunks, sw->key, sizeof(sw->key),
-                       sw->drop.generation == WHOLE ? BM_TRUST_ALL : BM_TRUST_NOTHING,
-                       fill_sweep_chunk, sw);
-}
-
-static int sweep_if_in_range(void *ctx, const struct bm_item *item)
-{
-        struct sweep *sw = ctx;
-        uint64_t data_id, chunk;
-        if (bm_chunk_key_decode(item->key, item->key_len, &data_id, &chunk) != 0)
-                return -EIO;
-        if (data_id != sw->drop.data_id || chunk < sw->drop.from || chunk >= sw->drop.to)
-                return 0;
-        return sweep_chunk(sw, chunk);
-}
-
-/* Chunks first, the drop last: a crash in between finds the drop again. A
- * range of a sparse value may be far longer than all the chunks there are. */
-static int sweep_one(struct sweep *sw, const uint8_t *key, size_t key_len)
-{
-        int r = 0;
-        if (sw->drop.to - sw->drop.from > bm_map_sums(sw->store->chunks).n_keys)
-                r = bm_keys(sw->store->chunks, sweep_if_in_range, sw);
-        else
-                for (uint64_t chunk = sw->drop.from; chunk < sw->drop.to && r == 0; chunk++)
-                        r = sweep_chunk(sw, chunk);
-        if (r != 0)
-                return r;
-        return run_one(sw->store, sw->store->drops, key, key_len, BM_TRUST_NOTHING,
-                       fill_forget_drop, NULL);
-}
-
-static int sweep_item(void *ctx, const struct bm_item *item)
-{
-        struct sweep *sw = ctx;
-        if (bm_drop_decode(&sw->drop, item->key, item->key_len, item->view.value,
-                           item->view.size) != 0)
-                return -EIO;
-        /* a cut's chunks go also while the value is held; the value itself does not */
-        if (sw->drop.generation == WHOLE && bm_counts_get(&sw->store->held, sw->drop.data_id))
-                return 0;
-        /* Only now is the drop sure: between the listing and the look at the
-         * hold a value stored ahead may have been committed, which takes its
-         * drop away first and its hold afterwards. */
-        struct bm_view view;
-        int r = bm_read_value(sw->store->drops, item->key, item->key_len, &view);
-        if (r != 0)
-                return r == BM_E_NOT_FOUND ? 0 : r;
-        bm_view_release(&view);
-        return sweep_one(sw, item->key, item->key_len);
-}
-
-int bm_large_sweep(struct bm_store *store, uint64_t *swept)
-{
-        struct sweep sw = {.store = store};
-        struct bm_cursor *cursor = NULL;
-        struct bm_item item;
-        int r = bm_cursor_open(store->drops, 0, &cursor), bad = 0;
-        while (r == 0) {
-                r = bm_cursor_next(cursor, &item);
-                if (r == 0)
-                        r = sweep_item(&sw, &item);
-                if (r == -EIO) { /* the others can be swept all the same */
-                        bad = r;
-                        r = 0;
-                }
-        }
-        cursor = bm_cursor_close(cursor);
-        if (r == BM_E_NOT_FOUND || r == -EINTR)
-                r = bad;
-        atomic_fetch_add(&store->swept_chunks, sw.swept);
-        if (swept)
-                *swept = sw.swept;
-        return r;
 }

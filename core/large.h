@@ -14,6 +14,17 @@
 
 #include "txn.h"
 
+/* Chunks that one transaction writes or sweeps at most: with the record, or the drop, they are the
+ * steps that it has at hand. */
+enum { BM_CHUNKS_A_FRAME = 4 };
+
+/* How many of N chunks the next frame shall have: no more of a segment stays empty than with a
+ * frame for each. At least one. */
+unsigned bm_large_a_frame(const struct bm_store *store, uint64_t n);
+
+/* Generation of a drop that spares no chunk. */
+#define BM_DROP_WHOLE UINT32_MAX
+
 /* Room for one drop's key and value; lives until the transaction is done. */
 struct bm_drop_step {
         uint8_t key[BM_DROP_KEY], value[BM_DROP_BYTES];

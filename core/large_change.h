@@ -35,7 +35,8 @@ struct bm_change {
         struct bm_head head;
         uint8_t head_bytes[BM_HEAD_BYTES_MAX];
         uint8_t first_key[BM_CHUNK_KEY], chunk_key[BM_CHUNK_KEY];
-        uint8_t delete_keys[BM_CHANGE_DELETES_MAX][BM_CHUNK_KEY];
+        /* of chunks beside the first: deleted, or written */
+        uint8_t more_keys[BM_CHANGE_DELETES_MAX][BM_CHUNK_KEY];
         struct bm_drop_step drop, orphan_drop;
         uint8_t patch_keys[BM_CHUNK_PIECES][BM_CHUNK_KEY];
         struct bm_patches *patches; /* of the chunks that are written as a whole */

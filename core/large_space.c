@@ -61,7 +61,7 @@ static int punch_chunks(struct bm_txn *txn, struct bm_change *c, uint64_t from, 
         int r = 0;
         if (to - from <= BM_CHANGE_DELETES_MAX) {
                 for (uint64_t i = from; i < to && r == 0; i++)
-                        r = punch_chunk(txn, c, i, c->delete_keys[i - from]);
+                        r = punch_chunk(txn, c, i, c->more_keys[i - from]);
                 return r;
         }
         r = bm_change_cut(txn, c, from, to);

@@ -59,10 +59,38 @@ static int patch_or_whole(struct bm_txn *txn, struct bm_change *c, uint64_t chun
         return r == 0 ? write_whole(txn, c, step, old, old_len, old_len) : r;
 }
 
-/* Locked. Part of a chunk becomes what the caller writes. FIRST: what the value has inline, which
- * becomes chunk 0. */
-static int write_chunk(struct bm_txn *txn, struct bm_change *c, const uint8_t *first,
-                       uint32_t first_len)
+/* Locked. The chunks behind the first, as long as nothing of what they had stays. Where their locks
+ * are lacking, all are asked for at once. */
+static int write_more(struct bm_txn *txn, struct bm_change *c)
+{
+        const uint64_t touched = bm_div_up(c->offset + c->len, BM_CHUNK) - c->offset / BM_CHUNK;
+        const unsigned n = bm_large_a_frame(txn->store, touched);
+        int again = 0;
+        for (unsigned i = 1; i < n; i++) {
+                const uint64_t chunk = (c->offset + c->taken) >> BM_CHUNK_LOG2;
+                const uint32_t len = (uint32_t)bm_min_u64(BM_CHUNK, c->len - c->taken);
+                size_t step;
+                if (len < BM_CHUNK && c->offset + c->taken + len < c->head.size)
+                        break; /* it ends within one */
+                int r = bm_change_add_chunk(txn, c, chunk, c->more_keys[i], &step);
+                if (r != 0 && r != BM_E_AGAIN)
+                        return r;
+                again |= r;
+                if (r == 0) {
+                        const uint32_t old_len = bm_change_chunk_len(txn, c, step, chunk);
+                        if (old_len > len)
+                                break;
+                        bm_change_put_chunk(txn, c, step, c->buf + c->taken, len, old_len);
+                }
+                c->taken += len;
+        }
+        return again;
+}
+
+/* Locked. Part of a chunk becomes what the caller writes, and what follows it. FIRST: what the
+ * value has inline, which becomes chunk 0. */
+static int write_chunks(struct bm_txn *txn, struct bm_change *c, const uint8_t *first,
+                        uint32_t first_len)
 {
         uint64_t chunk = c->offset >> BM_CHUNK_LOG2;
         size_t step;
@@ -75,8 +103,11 @@ static int write_chunk(struct bm_txn *txn, struct bm_change *c, const uint8_t *f
         } else {
                 r = patch_or_whole(txn, c, chunk);
         }
-        if (r == 0)
-                c->head.size = bm_max_u64(c->head.size, c->offset + c->taken);
+        if (r == 0 || r == BM_E_AGAIN) {
+                int more = write_more(txn, c);
+                r = more == 0 ? r : more;
+        }
+        c->head.size = bm_max_u64(c->head.size, c->offset + c->taken);
         return r;
 }
 
@@ -107,11 +138,11 @@ static int fill_write(struct bm_txn *txn, void *ctx)
                 if (r == 0 && c->offset >= BM_CHUNK)
                         r = bm_change_move_first(txn, c);
                 if (r == 0 && c->offset < BM_CHUNK)
-                        r = write_chunk(txn, c, was.value, was.value_len);
+                        r = write_chunks(txn, c, was.value, was.value_len);
                 else if (r == 0)
-                        r = write_chunk(txn, c, NULL, 0);
+                        r = write_chunks(txn, c, NULL, 0);
         } else {
-                r = write_chunk(txn, c, NULL, 0);
+                r = write_chunks(txn, c, NULL, 0);
         }
         return r == 0 ? bm_change_put_head(txn, c) : r;
 }

@@ -202,6 +202,13 @@ static void count_puts(struct bm_segment *s, const struct bm_record *records, si
         }
 }
 
+uint64_t bm_log_room(const struct bm_log *log)
+{
+        const struct bm_segment *s = atomic_load_explicit(&log->active, memory_order_acquire);
+        uint64_t used = atomic_load_explicit(&s->used, memory_order_relaxed) + BM_SEAL_ROOM;
+        return used < s->size ? s->size - used : 0;
+}
+
 /* Locked. Makes sure that the active segment is S and has room for LEN. *MOVED:
  * it is another one now, and the frame must be encoded for that. */
 static int make_room(struct bm_log *log, struct bm_segment *s, uint32_t len, bool privileged,

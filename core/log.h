@@ -97,6 +97,9 @@ int bm_log_take_unsynced(struct bm_log *log, struct bm_segment ***segments, size
 /* Before a flush; if there are many, see bm_segment_fill_ahead. */
 void bm_log_fill_ahead(struct bm_log *log);
 
+/* Bytes that the active segment takes yet, at this moment. */
+uint64_t bm_log_room(const struct bm_log *log);
+
 static inline uint64_t bm_log_tail(struct bm_log *log)
 {
         /* acquire: pairs with the append's release, behind the copy */

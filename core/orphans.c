@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/le.h"
-#include "keeper.h"
 #include "names.h"
 #include "store.h"
 
@@ -71,11 +70,11 @@ int bm_orphan_release(struct bm_store *store, uint64_t record_id)
         if (r == 0 && !found.there)
                 r = BM_E_NOT_FOUND;
         if (r == 0) {
+                /* what it held can be swept in the keeper's next round: one for each file costs
+                 * more than the sweeping */
                 if (found.record.type == BM_REC_HEAD &&
-                    bm_head_decode(&head, found.record.value, found.record.value_len) == 0) {
+                    bm_head_decode(&head, found.record.value, found.record.value_len) == 0)
                         bm_large_release(store, head.data_id);
-                        bm_keeper_wake(store); /* what it held can be swept now */
-                }
                 r = bm_apply(store, &target, &found, &gone, NULL);
         }
         pthread_rwlock_unlock(&store->stripes[target.stripe].lock);

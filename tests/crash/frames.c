@@ -15,7 +15,7 @@ void frames_note_in(struct frames *f)
 
 void frames_deinit(struct frames *f)
 {
-        free(f->at);
+        free(f->list);
         *f = (struct frames){0};
 }
 
@@ -28,6 +28,23 @@ static bool is_visible(const struct bm_record *records, size_t n)
                            map != BM_MAP_PATCHES && map != BM_MAP_DROPS && map != BM_MAP_ORPHANS;
         }
         return visible;
+}
+
+static uint64_t end_of_chunks(const struct bm_record *records, size_t n)
+{
+        uint64_t end = 0;
+        for (size_t i = 0; i < n; i++) {
+                const struct bm_record *r = &records[i];
+                uint64_t data_id, number;
+                if ((r->type != BM_REC_CHUNK && r->type != BM_REC_PATCH) ||
+                    bm_chunk_key_decode(r->key, r->key_len, &data_id, &number) != 0)
+                        continue;
+                if (r->type == BM_REC_PATCH)
+                        number /= BM_CHUNK_PIECES;
+                if ((number + 1) * BM_CHUNK > end)
+                        end = (number + 1) * BM_CHUNK;
+        }
+        return end;
 }
 
 /* The last that this thread wrote: a seal may have come before it. */
@@ -53,8 +70,9 @@ int __wrap_bm_log_append(struct bm_log *log, struct bm_record *records, size_t n
                 return r;
         if (f->n == f->cap) {
                 f->cap = f->cap ? f->cap * 2 : 64;
-                f->at = must_realloc(f->at, f->cap * sizeof(*f->at));
+                f->list = must_realloc(f->list, f->cap * sizeof(*f->list));
         }
-        f->at[f->n++] = last_write(f->trace, from);
+        f->list[f->n++] =
+                (struct frame){.at = last_write(f->trace, from), .end = end_of_chunks(records, n)};
         return r;
 }

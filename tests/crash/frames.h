@@ -9,13 +9,19 @@
 #define FRAMES_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "log.h"
 #include "trace.h"
 
+struct frame {
+        size_t at;    /* event */
+        uint64_t end; /* of the last chunk that it puts something in, bytes of the value; 0: none */
+};
+
 struct frames {
         const struct trace *trace;
-        size_t *at; /* events */
+        struct frame *list;
         size_t n, cap;
 };
 

@@ -70,7 +70,7 @@ void op_done(struct op *op)
         if (step.hash == 0 && w->n_told == w->frames.n)
                 return; /* such as a batch that deletes what was not there */
         if (w->n_told < w->frames.n)
-                step.at = w->frames.at[w->n_told++];
+                step.at = w->frames.list[w->n_told++].at;
         else if (!w->problem[0])
                 snprintf(w->problem, sizeof(w->problem), "%s: done, but nothing was logged",
                          op->what);
@@ -79,6 +79,12 @@ void op_done(struct op *op)
         if (w->loud)
                 printf("# events %zu to %zu: %s %.*s in map %llu\n", step.at, step.end, op->what,
                        (int)op->key_len, (const char *)op->key, (unsigned long long)op->map_id);
+}
+
+uint64_t op_next_end(const struct op *op)
+{
+        const struct work *w = op->w;
+        return w->n_told < w->frames.n ? w->frames.list[w->n_told].end : 0;
 }
 
 /* Compares a result with what it ought to be; true if the operation took place. */

@@ -25,6 +25,8 @@ void op_close_map(uint64_t map_id, struct bm_map *map);
 bool op_answered(struct op *op, int r, int expected);
 /* The model shows the operation's outcome. */
 void op_done(struct op *op);
+/* Up to where the next frame to be shown got in a value's chunks; 0: it has none. */
+uint64_t op_next_end(const struct op *op);
 
 uint64_t op_below(struct work *w, uint64_t n);
 void op_fill_bytes(struct work *w, uint8_t *bytes, size_t len);

@@ -7,8 +7,8 @@
 #include "op.h"
 
 enum {
-        CHUNK = 32 << 10, /* a long write is there up to a multiple of this */
-        PIECE = 4 << 10,  /* what is written of a chunk by itself */
+        CHUNK = 32 << 10,
+        PIECE = 4 << 10, /* what is written of a chunk by itself */
         LARGE = 200 << 10,
 };
 
@@ -38,10 +38,10 @@ static void write_at(struct op *op, uint64_t offset, size_t len)
         (void)op_answered(op, r, 0);
         if (r == 0 && done != len)
                 snprintf(op->w->problem, sizeof(op->w->problem), "write: %zu of %zu", done, len);
-        /* a crash may leave whole chunks of it */
+        /* a crash may leave it up to the end of a frame, each of which has whole chunks of it */
         for (uint64_t at = offset; at < offset + done;) {
-                uint64_t to = (at / CHUNK + 1) * CHUNK;
-                if (to > offset + done || offset + len <= INLINE)
+                uint64_t to = op_next_end(op);
+                if (to <= at || to > offset + done)
                         to = offset + done;
                 written(op, bytes + (at - offset), at, to);
                 op_done(op);
@@ -52,7 +52,7 @@ static void write_at(struct op *op, uint64_t offset, size_t len)
 
 void op_write(struct op *op)
 {
-        size_t len = 1 + (op_below(op->w, 3) ? op_below(op->w, 3000) : op_below(op->w, 3 * CHUNK));
+        size_t len = 1 + (op_below(op->w, 3) ? op_below(op->w, 3000) : op_below(op->w, 6 * CHUNK));
         op->what = "write";
         if (!op->there || op->there->names_map)
                 return;
