@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A change of one value on its way: what writing, truncating and freeing a
- * part of it have in common. A value is kept inline up to BM_VALUE_INLINE
- * bytes and takes chunks when it grows beyond that (large.h).
+ * part of it have in common. A value that is written in parts is kept inline
+ * up to BM_WRITE_INLINE bytes and takes chunks when it grows beyond that
+ * (large.h); one that is cut is inline again from BM_VALUE_INLINE on.
  *
  * All but new and run is called from a transaction's FILL, with the locks held.
  */
@@ -13,6 +14,10 @@
 
 /* Chunks that one transaction takes away by themselves; more are a cut. */
 enum { BM_CHANGE_DELETES_MAX = 64 };
+
+/* A write that ends beyond this makes a value large, though it could be inline up to
+ * BM_VALUE_INLINE: each change of its meta would log it again. */
+enum { BM_WRITE_INLINE = 4 << 10 };
 
 struct bm_patches;
 

@@ -132,7 +132,7 @@ static int fill_write(struct bm_txn *txn, void *ctx)
                 return r;
         const struct bm_record was = *bm_change_record(txn, c);
         if (was.type == BM_REC_PUT) {
-                if (c->offset + c->len <= BM_VALUE_INLINE)
+                if (c->offset + c->len <= BM_WRITE_INLINE)
                         return write_inline(txn, c);
                 r = bm_change_start_large(txn, c, was.value_len);
                 if (r == 0 && c->offset >= BM_CHUNK)

@@ -3,7 +3,7 @@
 #ifndef LARGE_MODEL_H
 #define LARGE_MODEL_H
 
-#include "large.h"
+#include "large_change.h"
 #include "store-fixture.h"
 
 enum { MODEL = 20 * BM_CHUNK };
@@ -39,7 +39,7 @@ static inline void verify(struct model *m)
         size_t done;
         assert_int_equal(bm_read_ref(&m->ref, &view), 0);
         assert_int_equal(view.size, m->size);
-        assert_true(view.large ? m->size > BM_VALUE_INLINE || m->reach > m->size
+        assert_true(view.large ? m->size > BM_WRITE_INLINE || m->reach > m->size
                                : m->size <= BM_VALUE_INLINE);
         bm_view_release(&view);
         assert_int_equal(bm_read_at(&m->ref, 0, m->back, sizeof(m->back), &done), 0);
@@ -76,7 +76,7 @@ static inline void write_some(struct model *m, size_t at, size_t len)
 static inline void verify_chunks(struct model *m)
 {
         size_t end = m->size > m->reach ? m->size : m->reach;
-        uint64_t most = end > BM_VALUE_INLINE || m->reach ? (end + BM_CHUNK - 1) / BM_CHUNK : 0;
+        uint64_t most = end > BM_WRITE_INLINE || m->reach ? (end + BM_CHUNK - 1) / BM_CHUNK : 0;
         assert_int_equal(bm_large_sweep(m->f->store, NULL), 0);
         assert_int_equal(bm_map_sums(m->f->store->drops).n_keys, 0);
         assert_true(bm_map_sums(m->f->store->chunks).n_keys <= most);

@@ -84,6 +84,39 @@ static void a_frame_takes_what_the_segment_has_room_for(void **state)
         free(m);
 }
 
+static int change_meta(void *ctx, const struct bm_view *view, void *meta, size_t *len)
+{
+        memset(meta, 'm', 100);
+        *len = 100;
+        return 0;
+}
+
+/* Bytes that a change of the meta logs, of a value that was written with so many. */
+static uint64_t meta_logs(struct model *m, size_t size)
+{
+        set_size(m, 0);
+        write_some(m, 0, size);
+        const uint64_t before = atomic_load(&m->f->store->log.written);
+        assert_int_equal(bm_set_meta(&m->ref, change_meta, NULL), 0);
+        const uint64_t logged = atomic_load(&m->f->store->log.written) - before;
+        verify(m);
+        return logged;
+}
+
+static void a_change_of_meta_writes_no_long_value(void **state)
+{
+        struct model *m = model_new(*state);
+        assert_true(meta_logs(m, BM_WRITE_INLINE) > BM_WRITE_INLINE);
+        assert_true(meta_logs(m, BM_WRITE_INLINE + 1) < 300);
+        assert_true(meta_logs(m, BM_VALUE_INLINE) < 300);
+        assert_true(meta_logs(m, MODEL) < 300);
+        set_size(m, BM_VALUE_INLINE - 1); /* in one piece again */
+        assert_true(bm_map_is_empty(m->f->store->chunks) || !bm_map_is_empty(m->f->store->drops));
+        verify_chunks(m);
+        assert_true(bm_map_is_empty(m->f->store->chunks));
+        free(m);
+}
+
 static void the_sweeper_takes_them_together(void **state)
 {
         struct model *m = model_new(*state);
@@ -137,6 +170,7 @@ int main(void)
                 test_in_store(several_chunks_have_one_head),
                 test_in_store(a_part_of_a_chunk_has_its_own),
                 test_in_store(a_frame_takes_what_the_segment_has_room_for),
+                test_in_store(a_change_of_meta_writes_no_long_value),
                 test_in_store(the_sweeper_takes_them_together),
                 test_in_store(who_lets_orphans_go_wakes_nobody),
         };
