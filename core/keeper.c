@@ -19,7 +19,7 @@ enum {
         QUIET_SECONDS = 1, /* without a full segment: nobody writes much */
         SPARES_ROUNDS = 5, /* of quiet for which files are kept for who writes again */
         VICTIMS_A_CHECKPOINT = 8,
-        BYTES_A_CHECKPOINT = 64 << 20, /* or so many victims as have this */
+        BYTES_A_CHECKPOINT = 128 << 20, /* or so many victims as have this */
         VICTIMS_A_STEP = 64,
         SHARE_DUE = 10,    /* in the usual course a victim has at least a tenth dead */
         SHARE_NEEDED = 50, /* for want of space, or on request, a fiftieth */
