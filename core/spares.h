@@ -21,8 +21,8 @@
 struct bm_drives;
 
 enum {
-        BM_SPARES_MAX = 64,
-        BM_SPARES_BYTES = 128 << 20, /* in all, */
+        BM_SPARES_MAX = 128,
+        BM_SPARES_BYTES = 256 << 20, /* in all, */
         BM_SPARES_FEW = 4,           /* or so many */
 };
 
