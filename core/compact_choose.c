@@ -8,7 +8,7 @@
 enum {
         DUE_SHARE = 7,         /* one in so many bytes dead: compact */
         TOMBSTONES_SHARE = 10, /* kept tombstones, one byte to so many that live: too many */
-        DEAD_BUSY = 128 << 20,  /* bytes that are worth two checkpoints beside others' work */
+        DEAD_BUSY = 128 << 20, /* bytes that are worth two checkpoints beside others' work */
         DISK_BUSY = 64,        /* or one byte of so many of the disk */
 };
 
