@@ -94,6 +94,14 @@ bool fs_inode_group(struct fs_inodes *inodes, struct fs_inode *dir, uint32_t *gi
 void fs_inode_telling(struct fs_inode *dir);
 bool fs_inode_has_told(const struct fs_inode *dir);
 
+/*
+ * Whether the kernel may cache the listing that is about to be opened: only while no other does,
+ * until it is closed. The kernel goes on with a listing from the cache as soon as another has
+ * filled that, with names, behind the last one it had, that were removed before the first began.
+ */
+bool fs_inode_start_caching(struct fs_inode *dir);
+void fs_inode_stop_caching(struct fs_inode *dir);
+
 /* A listing of it met a record that could not be read. */
 void fs_inode_set_damaged(struct fs_inodes *inodes, struct fs_inode *dir, bool damaged);
 bool fs_inode_damaged(struct fs_inodes *inodes, struct fs_inode *dir);

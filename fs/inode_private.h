@@ -35,7 +35,8 @@ struct fs_inode {
         uint8_t flags;
         uint8_t key_len;
         uint16_t n_moves;
-        atomic_bool has_told; /* of a directory: see fs_inode_telling; synchronises itself */
+        atomic_bool has_told;   /* of a directory: see fs_inode_telling; synchronises itself */
+        atomic_bool is_caching; /* likewise: see fs_inode_start_caching */
         uint64_t n_lookups;
         struct fs_inode *next;
         struct fs_inode *dir; /* referenced; NULL: root, by id, orphan, removed directory */

@@ -113,6 +113,16 @@ void fs_inode_written(struct fs_inode *inode)
         atomic_fetch_add_explicit(&inode->n_writes, 1, memory_order_release);
 }
 
+bool fs_inode_start_caching(struct fs_inode *dir)
+{
+        return !atomic_exchange(&dir->is_caching, true);
+}
+
+void fs_inode_stop_caching(struct fs_inode *dir)
+{
+        atomic_store(&dir->is_caching, false);
+}
+
 uint32_t fs_inode_writes(const struct fs_inode *inode)
 {
         return atomic_load_explicit(&inode->n_writes, memory_order_acquire);

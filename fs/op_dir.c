@@ -168,3 +168,34 @@ void fs_op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset
 {
         read_dir(req, ino, size, offset, true);
 }
+
+/* Answered, and not done without (ENOSYS): then the kernel caches all listings. */
+void fs_op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+        struct fs *fs = fs_of(req);
+        struct fs_inode *dir = fs_inode_get(fs->inodes, ino);
+
+        if (!dir) {
+                fs_reply(req, -ESTALE);
+                return;
+        }
+        fi->keep_cache = 1;
+        fi->cache_readdir = fs_inode_start_caching(dir);
+        fi->fh = fi->cache_readdir;
+        /* of an open that was given up there is no release */
+        if (fuse_reply_open(req, fi) < 0 && fi->fh)
+                fs_inode_stop_caching(dir);
+        fs_inode_put(fs->inodes, dir);
+}
+
+void fs_op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+        struct fs *fs = fs_of(req);
+        struct fs_inode *dir = fi->fh ? fs_inode_get(fs->inodes, ino) : NULL;
+
+        if (dir) {
+                fs_inode_stop_caching(dir);
+                fs_inode_put(fs->inodes, dir);
+        }
+        fs_reply(req, 0);
+}

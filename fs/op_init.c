@@ -61,7 +61,6 @@ void fs_op_init(void *userdata, struct fuse_conn_info *conn)
         conn->max_background = MAX_BACKGROUND;
         conn->time_gran = 1;
         fs->no_open = conn->capable & FUSE_CAP_NO_OPEN_SUPPORT;
-        fs->no_opendir = conn->capable & FUSE_CAP_NO_OPENDIR_SUPPORT;
 }
 
 /* ENOSYS: no file needs opening, and none of this mount's will be. */
@@ -72,16 +71,5 @@ void fs_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
                 return;
         }
         fi->keep_cache = 1;
-        fuse_reply_open(req, fi);
-}
-
-void fs_op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-        if (fs_of(req)->no_opendir) {
-                fs_reply(req, -ENOSYS);
-                return;
-        }
-        fi->keep_cache = 1;
-        fi->cache_readdir = 1;
         fuse_reply_open(req, fi);
 }

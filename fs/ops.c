@@ -32,6 +32,7 @@ const struct fuse_lowlevel_ops fs_ops = {
         .fsync = fs_op_fsync,
         .opendir = fs_op_opendir,
         .readdir = fs_op_readdir,
+        .releasedir = fs_op_releasedir,
         .fsyncdir = fs_op_fsync,
         .statfs = fs_op_statfs,
         .setxattr = fs_op_setxattr,

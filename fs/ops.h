@@ -10,7 +10,6 @@ extern const struct fuse_lowlevel_ops fs_ops;
 /* op_init.c: what is agreed with the kernel */
 void fs_op_init(void *userdata, struct fuse_conn_info *conn);
 void fs_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
-void fs_op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 
 /* op_lookup.c */
 void fs_op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
@@ -44,6 +43,8 @@ void fs_op_copy_file_range(fuse_req_t req, fuse_ino_t from, off_t from_offset,
                            struct fuse_file_info *to_fi, size_t len, int flags);
 
 /* op_dir.c */
+void fs_op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fs_op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void fs_op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                    struct fuse_file_info *fi);
 void fs_op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,

@@ -183,3 +183,52 @@ for i in (0, 1, 2, 3, 500, 1501, 3000, len(order) - 1):
     assert rest() == order[i:], i
 ' "$MNT/dir"
 }
+
+@test "a listing that begins behind a removal does not show what was removed" {
+        require_command python3
+        create 20
+        # as the kernel does it with a cache: the second one goes on in what the first one filled
+        run_cmd python3 -c '
+import os, sys
+top = sys.argv[1]
+def some(entries, count):
+    return [next(entries).name for _ in range(count)]
+order = os.listdir(top)
+for gone in reversed(order):
+    left = len(order) - 1
+    open(f"{top}/new", "w").close() # nothing is cached
+    os.unlink(f"{top}/new")
+    first = os.scandir(top)
+    assert some(first, left + 1) == order
+    os.unlink(f"{top}/{gone}")
+    order.remove(gone)
+    second = os.scandir(top)
+    assert some(second, left) == order
+    assert list(first) == []
+    assert [entry.name for entry in second] == []
+    assert os.listdir(top) == order
+' "$MNT/dir"
+}
+
+@test "a listing that nobody disturbs comes from the cache the second time" {
+        require_command jq
+        create 20
+        # more than one at a time are not cached
+        run_cmd python3 -c '
+import os, sys
+first, second = os.scandir(sys.argv[1]), os.scandir(sys.argv[1])
+assert {entry.name for entry in first} == {entry.name for entry in second}
+' "$MNT/dir"
+        ls "$MNT/dir" >/dev/null
+        n_listings() {
+                "$BUCKETMAP" stats --json "$MNT" | jq .requests.readdir.requests
+        }
+        cached() {
+                local before
+                before=$(n_listings)
+                ls "$MNT/dir" >/dev/null
+                [ "$(n_listings)" -eq "$before" ]
+        }
+        # the kernel says that one is closed when it has time
+        wait_until cached
+}

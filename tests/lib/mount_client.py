@@ -102,7 +102,8 @@ class Client:
                 assert file.read() == self.files.pop(name)[0], name
 
     def list(self):
-        assert sorted(os.listdir(self.home)) == sorted(self.files)
+        seen = sorted(os.listdir(self.home))
+        assert seen == sorted(self.files), (seen, sorted(self.files))
 
     def hash(self):
         name = self.name()

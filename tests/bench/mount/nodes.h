@@ -7,6 +7,7 @@
 #ifndef BENCH_NODES_H
 #define BENCH_NODES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -27,6 +28,7 @@ struct node {
         size_t room;
         struct node **entries; /* of a directory; NULL where one was removed */
         size_t n_entries, entries_room;
+        bool is_caching; /* a listing of it that the kernel may cache is open */
         UT_hash_handle hh;
 };
 

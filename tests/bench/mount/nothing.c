@@ -264,6 +264,26 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, bool
         free(buf);
 }
 
+static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+        fi->keep_cache = 1;
+        lock(req);
+        fi->cache_readdir = !node_of(ino)->is_caching;
+        fi->fh = fi->cache_readdir;
+        node_of(ino)->is_caching = true;
+        unlock(req);
+        fuse_reply_open(req, fi);
+}
+
+static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+        lock(req);
+        if (fi->fh && node_of(ino))
+                node_of(ino)->is_caching = false;
+        unlock(req);
+        fuse_reply_err(req, 0);
+}
+
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                        struct fuse_file_info *fi)
 {
@@ -312,7 +332,8 @@ static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg,
 static const struct fuse_lowlevel_ops ops = {
         .init = fs_op_init,
         .open = fs_op_open,
-        .opendir = fs_op_opendir,
+        .opendir = op_opendir,
+        .releasedir = op_releasedir,
         .lookup = op_lookup,
         .forget = op_forget,
         .forget_multi = op_forget_multi,
