@@ -76,7 +76,7 @@ static int cover_orphan(struct bm_txn *txn, struct bm_change *c)
 {
         const struct bm_drop drop = {.data_id = c->head.data_id,
                                      .to = bm_head_chunks(&c->head),
-                                     .generation = UINT32_MAX};
+                                     .generation = BM_DROP_WHOLE};
         if (c->ref->map->id != BM_MAP_ORPHANS || drop.to <= c->n_covered)
                 return 0;
         return bm_large_drop(txn, &drop, &c->orphan_drop);

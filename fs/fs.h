@@ -38,7 +38,7 @@ struct fs {
         char *store_path;         /* NULL: unknown */
         uid_t owner;              /* who runs it */
         bool check_owner;         /* the kernel does not: SETATTR refuses what POSIX refuses */
-        bool no_open;             /* the kernel takes ENOSYS to OPEN and OPENDIR */
+        bool no_open;             /* the kernel takes ENOSYS to OPEN */
         pthread_key_t buffer_key; /* a buffer of each thread's */
         /* synchronises itself */
         struct fs_kernel_io kernel_io;
