@@ -5,13 +5,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/intmath.h"
 #include "base/le.h"
 #include "compact_private.h"
 #include "lookup.h"
-#include "space.h"
 #include "store.h"
 #include "txn.h"
 
@@ -21,70 +18,6 @@ struct compaction {
         bool cannot_tell; /* what a record of the victim is about cannot be read */
 };
 
-static int make_cold(void *ctx, uint64_t size)
-{
-        struct bm_store *store = ctx;
-        return bm_drives_make(&store->drives, BM_SEGMENT_COLD, size, store->next_cold,
-                              store->log.epoch, atomic_load(&store->syncer.durable), &store->cold);
-}
-
-/* The cold segment with room for LEN more bytes, a new one if need be. */
-static int cold_room(struct bm_store *store, uint32_t len)
-{
-        struct bm_segment *cold = store->cold;
-        if (cold && atomic_load(&cold->used) + len <= cold->size)
-                return 0;
-        if (cold)
-                atomic_store(&cold->state, BM_SEGMENT_SEALED);
-        store->cold = NULL;
-        int r = bm_space_make_cold(store, make_cold, store);
-        if (r < 0) {
-                store->cold = NULL;
-                return r;
-        }
-        store->next_cold++;
-        atomic_store(&store->cold->state, BM_SEGMENT_OPEN);
-        return 0;
-}
-
-/* Appends a copy; only the one compactor writes cold segments. */
-static int cold_append(struct bm_store *store, struct bm_record *record, struct bm_location *where)
-{
-        uint8_t bytes[BM_CHUNK + 1024], *out = bytes;
-        record->more = false;
-        record->flags |= BM_RECF_VERSION;
-        int64_t base_time = store->cold ? store->cold->header.base_time : 0;
-        uint32_t len = bm_record_measure(record, base_time);
-        /* the time may take more bytes in a segment of another base */
-        int r = len == 0 ? -EFBIG : cold_room(store, len + BM_SEAL_ROOM);
-        if (r < 0)
-                return r;
-        struct bm_segment *cold = store->cold;
-        len = bm_record_measure(record, cold->header.base_time);
-        if (len > sizeof(bytes)) {
-                out = malloc(len);
-                if (!out)
-                        return -ENOMEM;
-        }
-        uint64_t at = atomic_load(&cold->used);
-        bm_record_encode(record, cold->header.base_time, out);
-        bm_record_seal(out, record->checked, cold->header.salt, at);
-        /* what is copied must not have become zeros on the way */
-        r = bm_record_intact(record) ? 0 : -EIO;
-        if (r == 0) {
-                do
-                        r = bm_segment_write(cold, at, out, len);
-                while (r == -ENOSPC && bm_space_draw(store, BM_SPACE_PIECE, BM_SPACE_COLD));
-        }
-        if (out != bytes)
-                free(out);
-        if (r < 0)
-                return r;
-        atomic_store_explicit(&cold->used, at + len, memory_order_release);
-        *where = (struct bm_location){.segment = cold, .offset = (uint32_t)at, .length = len};
-        return 0;
-}
-
 /* Before a bucket is locked: to make a segment takes a while, and so does to fill a piece of it.
  * What is dead needs no room. */
 static int make_room(struct compaction *c, const struct bm_record *record)
@@ -92,7 +25,7 @@ static int make_room(struct compaction *c, const struct bm_record *record)
         const uint32_t room = record->length + 2 * BM_SEAL_ROOM;
         if (atomic_load(&c->victim->n_live) == 0)
                 return 0;
-        int r = cold_room(c->store, room);
+        int r = bm_cold_room(c->store, room);
         if (r == 0)
                 bm_segment_fill_to(c->store->cold, atomic_load(&c->store->cold->used) + room);
         return r;
@@ -124,7 +57,7 @@ static int move_slot(struct compaction *c, struct bm_target *t, struct bm_place 
                 copy->count = slot->count == BM_SLOT_COUNT_OVERFLOW
                                       ? bm_counts_get(&store->counts, copy->record_id)
                                       : slot->count;
-        int r = cold_append(store, copy, &where);
+        int r = bm_cold_append(store, copy, &where);
         if (r < 0)
                 return r;
         slot->file_id = where.segment->header.file_id;
@@ -265,7 +198,7 @@ static int compact_tombstone(struct compaction *c, const struct bm_record *recor
         if (!orphan && bm_drives_each(&c->store->drives, holds_older_dead, &o) == 0)
                 return 0;
         copy.version = o.version;
-        r = cold_append(c->store, &copy, &where);
+        r = bm_cold_append(c->store, &copy, &where);
         if (r < 0)
                 return r;
         bm_segment_count_tombstone(where.segment, where.length, o.version);

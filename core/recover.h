@@ -56,13 +56,23 @@ int bm_replay_look_beyond(struct bm_store *store, struct bm_replay *replay);
  * have been durable: a position, 0 if nothing or if there is no such file (replay_left_out.c). */
 uint64_t bm_replay_left_out(const struct bm_drives *drives, const struct bm_seal *seal);
 
-/* For both: ids that were given out must not be given out again; and what a
+/* One record, of a frame that is whole (replay_record.c). What the index has already is left as
+ * it is. */
+int bm_replay_record(struct bm_store *store, struct bm_replay *replay,
+                     const struct bm_record *record, const struct bm_location *where);
+
+/* For both: ids that were given out must not be given out again; what a
  * record does, in an index that grows as needed. */
 void bm_replay_note_ids(struct bm_replay *replay, const struct bm_record *record);
 int bm_replay_apply(struct bm_store *store, struct bm_target *target, struct bm_found *found,
                     const struct bm_record *record, const struct bm_location *where);
 
-/* Counts anew, from the index, what lives in each segment. */
+/* What a part of the index, or a record that it leads to, means that cannot be read: a checksum
+ * says so, or the medium. 0 for who only reads, and finds keys there EIO; else BM_E_DAMAGED, with
+ * the problem set. */
+int bm_replay_unreadable(struct bm_store *store);
+
+/* Counts anew, from the index, what lives in each segment (recount.c). */
 int bm_recount(struct bm_store *store);
 
 #endif

@@ -18,9 +18,6 @@
 #include "recover.h"
 #include "space.h"
 #include "superblock.h"
-#include "txn.h"
-
-enum { NOTE_MAX = 4096 + 64 };
 
 int64_t bm_now_ns(void)
 {
@@ -48,72 +45,11 @@ void bm_store_note_damage(struct bm_store *store)
                 snprintf(store->damage, sizeof(store->damage), "%s", bm_last_problem());
 }
 
-/* Whatever bears the name of a file of ours and is none: nothing of it is touched. */
-static int not_plain(const struct bm_store *store, const char *name, int fd)
-{
-        if (fd != -EMEDIUMTYPE)
-                return fd;
-        bm_problem_set("%s/%s is no plain file", store->drives.drives[0].path, name);
-        return BM_E_DAMAGED;
-}
-
 int bm_store_writable(const struct bm_store *store)
 {
         return store->read_only || atomic_load_explicit(&store->syncer.failed, memory_order_relaxed)
                        ? -EROFS
                        : 0;
-}
-
-/* The lock file says who has the store open, for others to report. */
-
-static int write_note(struct bm_store *store, const char *note)
-{
-        char text[NOTE_MAX];
-        int len = snprintf(text, sizeof(text), "%ld %s\n", (long)getpid(), note ? note : "");
-        if (len >= (int)sizeof(text))
-                return -ENAMETOOLONG;
-        /* written over and then cut: who reads meanwhile finds our number and a line's end */
-        int r;
-        do
-                r = bm_io_call(store->io, pwrite, store->lock_fd, text, (size_t)len, 0);
-        while (bm_space_helps(store, r));
-        return r < 0 ? r : bm_io_call(store->io, truncate, store->lock_fd, (uint64_t)len);
-}
-
-static void report_owner(const struct bm_io *io, int fd)
-{
-        char text[NOTE_MAX] = "";
-        struct bm_io_file file;
-        if (bm_io_call(io, stat, fd, &file) == 0 && file.size_bytes < sizeof(text))
-                (void)bm_io_call(io, pread, fd, text, file.size_bytes, 0);
-        text[strcspn(text, "\n")] = 0;
-        char *note = strchr(text, ' ');
-        if (note)
-                *note++ = 0;
-        if (text[0])
-                bm_problem_set("process %s%s%s", text, note && note[0] ? ", " : "",
-                               note ? note : "");
-}
-
-static int take_lock(struct bm_store *store)
-{
-        const bool alone = !store->read_only || (store->salvage && store->salvage->writable);
-        int flags = alone ? O_RDWR | O_CREAT : O_RDONLY;
-        store->lock_fd = bm_io_call(store->io, open_at, store->drives.drives[0].dir, BM_FILE_LOCK,
-                                    flags, 0600);
-        if (store->lock_fd < 0)
-                return not_plain(store, BM_FILE_LOCK, store->lock_fd);
-        int r = bm_io_call(store->io, lock, store->lock_fd, alone);
-        if (r == -EWOULDBLOCK) {
-                report_owner(store->io, store->lock_fd);
-                return BM_E_IN_USE;
-        }
-        return r;
-}
-
-int bm_set_owner_note(struct bm_store *store, const char *note)
-{
-        return store->read_only ? 0 : write_note(store, note);
 }
 
 /* The reserve that a crash or a full disk cut short is filled up again. */
@@ -128,7 +64,7 @@ static int open_reserve(struct bm_store *store)
         store->reserve_fd = bm_io_call(store->io, open_at, store->drives.drives[0].dir,
                                        BM_FILE_RESERVE, O_RDWR | O_CREAT, 0600);
         if (store->reserve_fd < 0)
-                return not_plain(store, BM_FILE_RESERVE, store->reserve_fd);
+                return bm_store_not_plain(store, BM_FILE_RESERVE, store->reserve_fd);
         int r = bm_io_call(store->io, stat, store->reserve_fd, &file);
         store->reserved = r == 0 ? file.size_bytes : 0;
         return r;
@@ -279,7 +215,7 @@ static int open_all(struct bm_store *store, const char *path, const struct bm_co
         if (r == 0 && store->drives.superblock.ro_compat != 0 && !store->read_only)
                 r = BM_E_NEWER_FORMAT;
         if (r == 0)
-                r = take_lock(store);
+                r = bm_store_lock(store);
         if (r == 0)
                 r = open_reserve(store);
         if (r == 0)

@@ -162,6 +162,14 @@ void bm_store_log(struct bm_store *store, enum bm_log_level level, const char *f
 /* -EROFS where nothing may be changed, else 0. */
 int bm_store_writable(const struct bm_store *store);
 
+/* Takes the lock file, for itself alone unless nothing will be written (store_lock.c). BM_E_IN_USE
+ * with the problem set: to whom the store belongs now. */
+int bm_store_lock(struct bm_store *store);
+
+/* What opening NAME gave. A descriptor or an error; BM_E_DAMAGED, with the problem set, where
+ * something bears the name of a file of ours and is none: nothing of it is touched. */
+int bm_store_not_plain(const struct bm_store *store, const char *name, int fd);
+
 /* Now, for records: ns since the epoch. */
 int64_t bm_now_ns(void);
 
