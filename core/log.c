@@ -13,14 +13,16 @@
 enum { SCRATCH = 2048 }; /* frames up to this are put together on the stack */
 
 /*
- * A store into a huge page that is clean makes all of it dirty, so that the next sync writes 2 MiB.
- * That is nothing to who syncs after many of them, and a lot to who does after each few
- * records: for those new segments get small pages, and what follows a sync is written by calls.
+ * A store into a large page that is clean makes all of it dirty, so that the next sync writes
+ * 64 KiB, or 2 MiB; a call makes only those blocks dirty that it hits. That is nothing to who syncs
+ * after many of them, and a lot to who does after each few records: for those new segments get no
+ * huge pages, and what follows a sync is written by calls, which take longer than stores.
  */
 enum {
         SPAN_START = 64 << 20,
-        SPAN_SMALL_PAGES = 1 << 20, /* of syncs for which a segment gets small pages */
-        SPAN_CALLS = 64 << 10,      /* for which, in one with huge pages, bytes go by calls */
+        SPAN_SMALL_PAGES = 1 << 20, /* of syncs for which a segment gets no huge pages */
+        SPAN_CALLS = 16 << 10,      /* for which bytes go by calls, */
+        SPAN_CALLS_HUGE = 64 << 10, /* and in a segment with huge pages */
 };
 
 void bm_log_init(struct bm_log *log, struct bm_drives *drives)
@@ -72,7 +74,7 @@ int bm_log_start(struct bm_log *log, struct bm_segment *segment, uint64_t used)
 {
         pthread_mutex_lock(&log->append_lock);
         set_active(log, segment, used);
-        if (segment->access == BM_SEGMENT_MAPPED || segment->access == BM_SEGMENT_HUGE)
+        if (bm_segment_is_mapped(segment))
                 segment->filled = used; /* what is behind it is nothing */
         pthread_mutex_unlock(&log->append_lock);
         return 0;
@@ -93,9 +95,10 @@ void bm_log_note_sync(struct bm_log *log)
 /* Locked. Whether what is appended at USED is soon synced, and little more with it. */
 static bool goes_by_call(struct bm_log *log, struct bm_segment *s, uint64_t used)
 {
-        return s->access == BM_SEGMENT_HUGE &&
-               atomic_load_explicit(&log->sync_span, memory_order_relaxed) < SPAN_CALLS &&
-               used - atomic_load_explicit(&s->synced, memory_order_relaxed) < SPAN_CALLS;
+        const uint64_t few = s->access == BM_SEGMENT_HUGE ? SPAN_CALLS_HUGE : SPAN_CALLS;
+        return bm_segment_is_mapped(s) &&
+               atomic_load_explicit(&log->sync_span, memory_order_relaxed) < few &&
+               used - atomic_load_explicit(&s->synced, memory_order_relaxed) < few;
 }
 
 /* Locked. Copies LEN encoded bytes to the active segment's end. */
@@ -364,7 +367,8 @@ void bm_log_fill_ahead(struct bm_log *log)
 {
         if (!atomic_load_explicit(&log->drives->small_pages, memory_order_relaxed))
                 return;
-        bool smallest = atomic_load_explicit(&log->sync_span, memory_order_relaxed) < SPAN_CALLS;
+        bool smallest =
+                atomic_load_explicit(&log->sync_span, memory_order_relaxed) < SPAN_CALLS_HUGE;
         pthread_mutex_lock(&log->append_lock);
         bm_segment_fill_ahead(atomic_load_explicit(&log->active, memory_order_relaxed), smallest);
         pthread_mutex_unlock(&log->append_lock);

@@ -74,6 +74,12 @@ struct bm_segment {
         _Atomic uint64_t synced; /* bytes from the start that are durable */
 };
 
+/* Whether its file, which is on a disk, is stored into through the mapping. */
+static inline bool bm_segment_is_mapped(const struct bm_segment *s)
+{
+        return s->access == BM_SEGMENT_MAPPED || s->access == BM_SEGMENT_HUGE;
+}
+
 /* Segments of so many bytes and more are mapped by huge pages, if they can be. */
 enum { BM_HUGE_PAGE_LOG2 = 21, BM_HUGE_PAGE = 1 << BM_HUGE_PAGE_LOG2 };
 

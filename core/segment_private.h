@@ -11,8 +11,7 @@ _Static_assert((int)BM_HUGE_PAGE <= (int)BM_IO_FILL_MAX, "a huge page is filled 
 
 static inline bool bm_segment_is_stored_into(const struct bm_segment *s)
 {
-        return s->access == BM_SEGMENT_MAPPED || s->access == BM_SEGMENT_HUGE ||
-               s->access == BM_SEGMENT_IN_MEMORY;
+        return bm_segment_is_mapped(s) || s->access == BM_SEGMENT_IN_MEMORY;
 }
 
 /*

@@ -57,8 +57,7 @@ static bool make_room(struct bm_drives *d, uint64_t size)
 
 static bool is_worth_keeping(struct bm_drives *d, const struct bm_segment *s)
 {
-        return s->header.kind == BM_SEGMENT_LOG &&
-               (s->access == BM_SEGMENT_MAPPED || s->access == BM_SEGMENT_HUGE) &&
+        return s->header.kind == BM_SEGMENT_LOG && bm_segment_is_mapped(s) &&
                bm_mapped_intact(s->base, s->size) && make_room(d, s->size);
 }
 

@@ -27,12 +27,14 @@ int bm_syncer_init(struct bm_syncer *sy, struct bm_log *log, unsigned interval)
         pthread_condattr_init(&attr);
         pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
         pthread_cond_init(&sy->changed, &attr);
+        pthread_cond_init(&sy->wanted, &attr);
         pthread_condattr_destroy(&attr);
         return 0;
 }
 
 void bm_syncer_deinit(struct bm_syncer *sy)
 {
+        pthread_cond_destroy(&sy->wanted);
         pthread_cond_destroy(&sy->changed);
         pthread_mutex_destroy(&sy->lock);
 }
@@ -101,6 +103,15 @@ static int flush(struct bm_syncer *sy)
                 atomic_store(&sy->told, sy->note_says);
         note_durable(sy, tail);
         return 0;
+}
+
+/* Locked. Wakes the callers that wait, and the thread only where there is something for it: who
+ * leads sees to the waiters at the end. */
+static void tell(struct bm_syncer *sy)
+{
+        pthread_cond_broadcast(&sy->changed);
+        if (!sy->leading && (sy->waiters || sy->stop))
+                pthread_cond_signal(&sy->wanted);
 }
 
 /* Locked. Takes out the waiters that can be answered. */
@@ -177,7 +188,7 @@ static void lead(struct bm_syncer *sy)
         sy->leading = false;
         sy->flushes++;
         struct bm_sync_waiter *answered = take_answered(sy);
-        pthread_cond_broadcast(&sy->changed);
+        tell(sy);
         if (!answered)
                 return;
         pthread_mutex_unlock(&sy->lock);
@@ -191,7 +202,7 @@ static int sync_until(struct bm_syncer *sy, _Atomic uint64_t *mark)
         pthread_mutex_lock(&sy->lock);
         sy->n_waiting++;
         if (sy->leading) /* perhaps it waits for us */
-                pthread_cond_broadcast(&sy->changed);
+                tell(sy);
         while (atomic_load(mark) < target && atomic_load(&sy->failed) == 0) {
                 if (sy->leading)
                         pthread_cond_wait(&sy->changed, &sy->lock);
@@ -234,7 +245,7 @@ void bm_syncer_start_sync(struct bm_syncer *sy, void (*done)(void *ctx, int resu
         w->next = sy->waiters;
         sy->waiters = w;
         sy->n_waiting++;
-        pthread_cond_broadcast(&sy->changed);
+        tell(sy);
         pthread_mutex_unlock(&sy->lock);
 }
 
@@ -244,7 +255,7 @@ void bm_syncer_fail(struct bm_syncer *sy, int error)
         if (atomic_load(&sy->failed) == 0)
                 atomic_store(&sy->failed, error);
         struct bm_sync_waiter *answered = take_answered(sy);
-        pthread_cond_broadcast(&sy->changed);
+        tell(sy);
         pthread_mutex_unlock(&sy->lock);
         answer(sy, answered);
 }
@@ -259,10 +270,10 @@ static void *sync_thread(void *ctx)
                 bool late = false;
                 if (sy->leading || !sy->waiters) {
                         if (sy->interval)
-                                late = pthread_cond_timedwait(&sy->changed, &sy->lock, &due) ==
+                                late = pthread_cond_timedwait(&sy->wanted, &sy->lock, &due) ==
                                        ETIMEDOUT;
                         else
-                                pthread_cond_wait(&sy->changed, &sy->lock);
+                                pthread_cond_wait(&sy->wanted, &sy->lock);
                 }
                 bool dirty = atomic_load(&sy->covered) < bm_log_tail(sy->log);
                 if (!sy->leading && atomic_load(&sy->failed) == 0 &&
@@ -288,7 +299,7 @@ void bm_syncer_stop(struct bm_syncer *sy)
                 return;
         pthread_mutex_lock(&sy->lock);
         sy->stop = true;
-        pthread_cond_broadcast(&sy->changed);
+        tell(sy);
         pthread_mutex_unlock(&sy->lock);
         pthread_join(sy->thread, NULL);
         sy->running = false;

@@ -22,7 +22,9 @@ struct bm_syncer {
         bool running;      /* there is a thread; constant after start */
         pthread_t thread;
         pthread_mutex_t lock;
-        pthread_cond_t changed; /* a flush ended, or a waiter came; clock: monotonic */
+        /* clock: monotonic */
+        pthread_cond_t changed; /* for callers: a flush ended, or one more waits */
+        pthread_cond_t wanted; /* for the thread: a waiter has nobody to flush for it, or the end */
         /* guarded by lock */
         bool leading; /* a flush is under way */
         bool stop;

@@ -273,6 +273,14 @@ static enum bm_segment_access next_access(struct fixture *f)
         return atomic_load(&log->active)->access;
 }
 
+static void sync_often(struct fixture *f)
+{
+        for (unsigned i = 0; i < 200; i++) {
+                put_text(f, "b", "value");
+                assert_int_equal(bm_sync(f->store), 0);
+        }
+}
+
 static void who_syncs_often_has_small_pages(void **state)
 {
         struct fixture *f = *state;
@@ -287,20 +295,25 @@ static void who_syncs_often_has_small_pages(void **state)
         while (next_access(f) != BM_SEGMENT_HUGE)
                 ;
         assert_true(is_stored(f, "a"));
-        for (unsigned i = 0; i < 200; i++) {
-                put_text(f, "b", "value");
-                assert_int_equal(bm_sync(f->store), 0);
-        }
+        sync_often(f);
         /* little follows a sync: a huge page must not be written for it */
         assert_false(is_stored(f, "c"));
         assert_int_equal(bm_sync(f->store), 0);
         assert_text(f, "c", "value");
         assert_int_equal(next_access(f), BM_SEGMENT_MAPPED);
+        /* nor one of 64 KiB; what is much stays cheaper to store */
         assert_true(is_stored(f, "d"));
+        sync_often(f);
+        assert_false(is_stored(f, "e"));
+        static const uint8_t much[16384];
+        assert_int_equal(bm_insert(f->root, "f", 1, much, sizeof(much), 1), 0);
+        assert_true(is_stored(f, "g"));
         fixture_kill(f);
         fixture_open(f);
         assert_text(f, "c", "value");
         assert_text(f, "d", "value");
+        assert_text(f, "e", "value");
+        assert_text(f, "g", "value");
         assert_sound(f);
 }
 
