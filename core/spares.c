@@ -33,26 +33,31 @@ static bool remove_file(struct bm_drives *d, const struct bm_spare *spare)
         return bm_io_call(d->io, unlink_at, d->drives[spare->drive].segments, name) == 0;
 }
 
+/* Locked. -1: there is none. */
+static int of_another_size(const struct bm_spares *sp, uint64_t size)
+{
+        int i = (int)sp->n - 1;
+        while (i >= 0 && sp->list[i].size == size)
+                i--;
+        return i;
+}
+
 /* Makes room for one of SIZE bytes, for which others may go if that is what is asked for. */
 static bool make_room(struct bm_drives *d, uint64_t size)
 {
         struct bm_spares *sp = &d->spares;
-        bool room = false, gone = true;
-        while (!room && gone) {
+        for (;;) {
                 struct bm_spare spare;
-                gone = false;
                 pthread_mutex_lock(&d->lock);
-                room = has_room(sp, size);
-                for (unsigned i = 0; i < sp->n && !room && !gone && size == sp->asked; i++) {
-                        gone = sp->list[i].size != size;
-                        if (gone)
-                                spare = take(sp, i);
-                }
+                const bool room = has_room(sp, size);
+                const int other = room || size != sp->asked ? -1 : of_another_size(sp, size);
+                if (other >= 0)
+                        spare = take(sp, (unsigned)other);
                 pthread_mutex_unlock(&d->lock);
-                if (gone)
-                        (void)!remove_file(d, &spare);
+                if (other < 0)
+                        return room;
+                (void)!remove_file(d, &spare);
         }
-        return room;
 }
 
 static bool is_worth_keeping(struct bm_drives *d, const struct bm_segment *s)

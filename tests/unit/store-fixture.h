@@ -193,6 +193,14 @@ static inline void fixture_damage(struct fixture *f, const char *name, off_t at)
         close(fd);
 }
 
+/* Of the store, whether it is open or closed. */
+static inline void fixture_damage_segment(struct fixture *f, uint32_t file_id, uint64_t at)
+{
+        char name[32];
+        snprintf(name, sizeof(name), "segments/%08x", file_id);
+        fixture_damage(f, name, (off_t)at);
+}
+
 static inline bool fixture_has_segment(struct fixture *f, uint32_t file_id)
 {
         char path[512];

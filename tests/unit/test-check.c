@@ -60,9 +60,8 @@ static void damage(struct fixture *f, const void *bytes, size_t len)
                 uint8_t *at =
                         list[i]->base ? memmem(list[i]->base, list[i]->size, bytes, len) : NULL;
                 if (at) {
-                        char name[64];
-                        snprintf(name, sizeof(name), "segments/%08x", list[i]->header.file_id);
-                        fixture_damage(f, name, at - list[i]->base);
+                        fixture_damage_segment(f, list[i]->header.file_id,
+                                               (uint64_t)(at - list[i]->base));
                         hits++;
                 }
         }

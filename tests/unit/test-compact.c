@@ -251,11 +251,9 @@ static void damage_stops_nothing_else(void **state)
         struct fixture *f = *state;
         struct bm_entry entry;
         struct bm_view view;
-        char name[32];
         fill(f, 0, KEYS, 'a');
         assert_int_equal(bm_find_entry(f->root, "key7", 4, &entry), 0);
-        snprintf(name, sizeof(name), "segments/%08x", entry.file_id);
-        fixture_damage(f, name, (off_t)entry.offset + 1000);
+        fixture_damage_segment(f, entry.file_id, entry.offset + 1000);
         empty(f, 0, 7, 1);
         empty(f, 8, KEYS, 1);
         uint64_t before = n_files(f);

@@ -709,9 +709,7 @@ static void check_names_the_record(void **state)
         make_link(f, "a", "b");
         bm_target_init_id(&target, f->store->inodes, id_of(f, "a"));
         assert_int_equal(bm_target_find(&target, &at), 0);
-        char name[32];
-        snprintf(name, sizeof(name), "segments/%08x", at.slot.file_id);
-        fixture_damage(f, name, (off_t)(at.slot.offset + at.record.length - 8));
+        fixture_damage_segment(f, at.slot.file_id, at.slot.offset + at.record.length - 8);
         const struct findings found = check(f, BM_E_DAMAGED);
         assert_true(strcmp(found.key, "a") == 0 || strcmp(found.key, "b") == 0);
         assert_non_null(strstr(found.message, "its record fails the checksum"));

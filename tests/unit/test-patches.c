@@ -503,13 +503,12 @@ static void spoil(struct model *m, struct bm_map *map, uint64_t number)
 {
         struct bm_target t;
         struct bm_found found;
-        char name[64];
         uint8_t key[BM_CHUNK_KEY];
         find_in(map, 1, number, &t, &found, key);
-        snprintf(name, sizeof(name), "segments/%08x", found.segment->header.file_id);
-        const off_t at = found.record.value - found.segment->base + 10;
+        const uint32_t file_id = found.segment->header.file_id;
+        const uint64_t at = (uint64_t)(found.record.value - found.segment->base) + 10;
         fixture_close(m->f);
-        fixture_damage(m->f, name, at);
+        fixture_damage_segment(m->f, file_id, at);
 }
 
 static int repair(struct model *m, struct said *said)

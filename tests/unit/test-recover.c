@@ -234,20 +234,19 @@ static void a_clean_close_covers_only_what_is_durable(void **state)
 static void a_torn_tail_is_cut(void **state)
 {
         struct fixture *f = *state;
-        char name[32];
         put_text(f, "whole", "1");
         struct bm_segment *active = atomic_load(&f->store->log.active);
-        snprintf(name, sizeof(name), "segments/%08x", active->header.file_id);
+        const uint32_t file_id = active->header.file_id;
         struct bm_write_batch *batch;
         assert_int_equal(bm_write_batch_new(f->store, &batch), 0);
         assert_int_equal(bm_write_batch_insert(batch, f->root, "torn1", 5, "x", 1, 1), 0);
         assert_int_equal(bm_write_batch_insert(batch, f->root, "torn2", 5, "x", 1, 1), 0);
         assert_int_equal(bm_write_batch_commit(batch), 0);
         bm_write_batch_free(batch);
-        off_t end = (off_t)atomic_load(&active->used);
+        uint64_t end = atomic_load(&active->used);
         put_text(f, "behind", "3");
         fixture_kill(f);
-        fixture_damage(f, name, end - 8);
+        fixture_damage_segment(f, file_id, end - 8);
         fixture_open(f);
         assert_text(f, "whole", "1");
         assert_gone(f, "torn1");
@@ -266,15 +265,14 @@ static void damage_below_the_durable_mark_is_damage(void **state)
 {
         struct fixture *f = *state;
         struct bm_store *store;
-        char name[32];
         put_text(f, "a", "1");
         struct bm_segment *active = atomic_load(&f->store->log.active);
-        snprintf(name, sizeof(name), "segments/%08x", active->header.file_id);
-        off_t end = (off_t)atomic_load(&active->used);
+        const uint32_t file_id = active->header.file_id;
+        uint64_t end = atomic_load(&active->used);
         put_text(f, "b", "2");
         assert_int_equal(bm_sync(f->store), 0);
         fixture_kill(f);
-        fixture_damage(f, name, end - 8);
+        fixture_damage_segment(f, file_id, end - 8);
         assert_int_equal(bm_open(f->path, &f->config, &store), BM_E_DAMAGED);
         assert_non_null(strstr(bm_last_problem(), "durable"));
 }

@@ -210,7 +210,8 @@ static void a_large_value_with_a_hole_does_not_keep_its_name(void **state)
 }
 
 /* Where chunk NUMBER of that value stands. */
-static off_t place_of_chunk(struct fixture *f, uint64_t data_id, uint64_t number, char name[32])
+static uint64_t place_of_chunk(struct fixture *f, uint64_t data_id, uint64_t number,
+                               uint32_t *file_id)
 {
         uint8_t key[BM_CHUNK_KEY];
         struct bm_target t;
@@ -219,8 +220,8 @@ static off_t place_of_chunk(struct fixture *f, uint64_t data_id, uint64_t number
         assert_int_equal(bm_target_init(&t, f->store->chunks, key, sizeof(key)), 0);
         assert_int_equal(bm_target_find(&t, &found), 0);
         assert_true(found.there);
-        snprintf(name, 32, "segments/%08x", found.segment->header.file_id);
-        return (off_t)found.slot.offset;
+        *file_id = found.segment->header.file_id;
+        return found.slot.offset;
 }
 
 /* What was allocated ahead is zeros: no byte of the value is lost with it. */
@@ -234,15 +235,16 @@ static void a_lost_chunk_beyond_the_end_costs_nothing(void **state)
         uint64_t data_id = atomic_load(&f->store->next_data);
         size_t done;
         uint64_t allocated;
-        char name[32];
+        uint32_t file_id;
         fill(f);
         put(f, "large", bytes, SIZE);
         assert_int_equal(bm_allocate(&ref, 0, LARGE, BM_ALLOCATE_KEEP_SIZE, NULL, NULL, &allocated),
                          0);
-        (void)place_of_chunk(f, data_id, LAST, name); /* the reach goes on behind what is lost */
-        off_t at = place_of_chunk(f, data_id, NUMBER, name);
+        (void)place_of_chunk(f, data_id, LAST,
+                             &file_id); /* the reach goes on behind what is lost */
+        uint64_t at = place_of_chunk(f, data_id, NUMBER, &file_id);
         fixture_close(f);
-        fixture_damage(f, name, at + BM_CHUNK / 2);
+        fixture_damage_segment(f, file_id, at + BM_CHUNK / 2);
         assert_int_equal(repair(f, &said, false), BM_E_DAMAGED);
         assert_int_equal(said.n, 1);
         assert_true(says(&said, "are damaged"));

@@ -19,10 +19,8 @@ static void damage(struct fixture *f, struct bm_map *map, const void *key, size_
                    uint64_t at)
 {
         struct bm_entry entry;
-        char name[32];
         assert_int_equal(bm_find_entry(map, key, key_len, &entry), 0);
-        snprintf(name, sizeof(name), "segments/%08x", entry.file_id);
-        fixture_damage(f, name, (off_t)(entry.offset + at));
+        fixture_damage_segment(f, entry.file_id, entry.offset + at);
 }
 
 static void put_damaged(struct fixture *f, const char *key)
