@@ -37,10 +37,9 @@ bool bm_patch_may_write(uint32_t from, uint32_t len)
         return (from + len - 1) / BM_PATCH - from / BM_PATCH < BM_PATCH_PIECES_MAX;
 }
 
-/* Whether all of that lies in what lives of the chunk. */
-static int fits(struct bm_txn *txn, struct bm_change *c, size_t step, uint64_t chunk, uint32_t to)
+/* Whether the chunk lives: BM_E_NOT_FOUND. */
+static int look_at_chunk(struct bm_change *c, struct bm_step *s, uint64_t chunk)
 {
-        struct bm_step *s = &txn->steps[step];
         if (!s->found.there)
                 return BM_E_NOT_FOUND;
         if (!bm_head_has(&c->head, chunk, 0)) { /* its generation counts */
@@ -48,10 +47,8 @@ static int fits(struct bm_txn *txn, struct bm_change *c, size_t step, uint64_t c
                 if (r != 0)
                         return r;
         }
-        return bm_head_has(&c->head, chunk, bm_chunk_generation(&s->found.record)) &&
-                               to <= bm_chunk_len(&s->found.record)
-                       ? 0
-                       : BM_E_NOT_FOUND;
+        return bm_head_has(&c->head, chunk, bm_chunk_generation(&s->found.record)) ? 0
+                                                                                   : BM_E_NOT_FOUND;
 }
 
 /* The LEN bytes that a piece has now, verified: its patch's, or the chunk's own. */
@@ -67,25 +64,9 @@ static int old_piece(struct bm_step *chunk, struct bm_step *patch, uint32_t at, 
         return r;
 }
 
-static int write_piece(struct bm_txn *txn, struct bm_change *c, size_t chunk_step, unsigned piece,
-                       size_t step, uint32_t from, uint32_t to)
+static void put_patch(const struct bm_change *c, struct bm_step *s, const uint8_t *value,
+                      uint32_t len)
 {
-        struct bm_step *chunk = &txn->steps[chunk_step], *s = &txn->steps[step];
-        const uint32_t at = (uint32_t)piece << BM_PATCH_LOG2;
-        const uint32_t len = bm_piece_len(bm_chunk_len(&chunk->found.record), piece),
-                       end = at + len;
-        const uint32_t new_from = from > at ? from : at, new_to = to < end ? to : end;
-        const uint8_t *value = c->buf + (new_from - from), *old;
-        if (s->found.there != !!(chunk->found.slot.count & bm_piece_bit(piece)))
-                return mismatch(c);
-        if (new_from > at || new_to < end) {
-                int r = old_piece(chunk, s, at, len, &old);
-                if (r != 0)
-                        return r;
-                memcpy(c->chunk + at, old, len);
-                memcpy(c->chunk + new_from, value, new_to - new_from);
-                value = c->chunk + at;
-        }
         s->action = BM_ACT_PUT;
         s->next = (struct bm_record){
                 .type = BM_REC_PATCH,
@@ -93,12 +74,40 @@ static int write_piece(struct bm_txn *txn, struct bm_change *c, size_t chunk_ste
                 .value = value,
                 .value_len = len,
         };
+}
+
+/* Bytes [from, to) of a chunk are written. */
+struct piece_write {
+        uint32_t from, to;
+        uint32_t old_len, len; /* of the chunk, before and then; from <= old_len */
+};
+
+static int write_piece(struct bm_txn *txn, struct bm_change *c, size_t chunk_step, unsigned piece,
+                       size_t step, const struct piece_write *w)
+{
+        struct bm_step *chunk = &txn->steps[chunk_step], *s = &txn->steps[step];
+        const uint32_t at = (uint32_t)piece << BM_PATCH_LOG2;
+        const uint32_t len = bm_piece_len(w->len, piece), end = at + len;
+        const uint32_t new_from = w->from > at ? w->from : at, new_to = w->to < end ? w->to : end;
+        const uint8_t *value = c->buf + (new_from - w->from), *old;
+        if (s->found.there != !!(chunk->found.slot.count & bm_piece_bit(piece)))
+                return mismatch(c);
+        if (new_from > at || new_to < end) {
+                const uint32_t old_len = bm_piece_len(w->old_len, piece);
+                int r = old_piece(chunk, s, at, old_len, &old);
+                if (r != 0)
+                        return r;
+                memcpy(c->chunk + at, old, old_len);
+                memcpy(c->chunk + new_from, value, new_to - new_from);
+                value = c->chunk + at;
+        }
+        put_patch(c, s, value, len);
         return 0;
 }
 
 /* Adds the steps of the pieces of [FROM, TO). */
 static int add_pieces(struct bm_txn *txn, struct bm_change *c, uint64_t chunk, uint32_t from,
-                      uint32_t to, size_t steps[BM_PATCH_PIECES_MAX])
+                      uint32_t to, size_t steps[])
 {
         const unsigned first = from / BM_PATCH, last = (to - 1) / BM_PATCH;
         int again = 0;
@@ -121,34 +130,86 @@ int bm_patch_ahead(struct bm_txn *txn, struct bm_change *c, uint64_t chunk, uint
 }
 
 /* With a patch for each piece the chunk needs no bytes of its own. */
-static void hollow_out(struct bm_change *c, struct bm_step *s)
+static void hollow_out(struct bm_change *c, struct bm_step *s, uint32_t len)
 {
         const struct bm_record *was = &s->found.record;
-        const uint64_t count = bm_chunk_hollow_count(bm_chunk_generation(was), bm_chunk_len(was));
+        c->head.allocated += len - bm_chunk_len(was);
         s->action = BM_ACT_PUT;
         s->next = (struct bm_record){
-                .type = BM_REC_CHUNK, .record_id = c->head.data_id, .count = count};
+                .type = BM_REC_CHUNK,
+                .record_id = c->head.data_id,
+                .count = bm_chunk_hollow_count(bm_chunk_generation(was), len),
+        };
+}
+
+/* What the chunk has already. */
+static int patch_within(struct bm_txn *txn, struct bm_change *c, size_t step, uint64_t chunk,
+                        const struct piece_write *w)
+{
+        const unsigned first = w->from / BM_PATCH, last = (w->to - 1) / BM_PATCH;
+        const uint32_t bits = bm_piece_bits(first, last);
+        size_t steps[BM_PATCH_PIECES_MAX];
+        int r = add_pieces(txn, c, chunk, w->from, w->to, steps);
+        for (unsigned i = first; i <= last && r == 0; i++)
+                r = write_piece(txn, c, step, i, steps[i - first], w);
+        struct bm_step *s = &txn->steps[step];
+        if (r != 0 || bm_chunk_is_hollow(&s->found.record) ||
+            (s->found.slot.count | bits) != bm_pieces_of(w->len))
+                return r;
+        r = bm_found_verify(&s->target, &s->found);
+        if (r == 0)
+                hollow_out(c, s, w->len);
+        return r;
+}
+
+/* What the chunk ends with: it is hollow from here on, and whatever it has that has no patch yet
+ * gets one. */
+static int patch_end(struct bm_txn *txn, struct bm_change *c, size_t step, uint64_t chunk,
+                     const struct piece_write *w)
+{
+        const bool hollow = bm_chunk_is_hollow(&txn->steps[step].found.record);
+        const unsigned written = w->from / BM_PATCH, last = (w->to - 1) / BM_PATCH;
+        const unsigned first = hollow ? written : 0;
+        size_t steps[BM_CHUNK_PIECES];
+        int r = add_pieces(txn, c, chunk, first << BM_PATCH_LOG2, w->to, steps);
+        if (r != 0)
+                return r;
+        struct bm_step *s = &txn->steps[step];
+        r = bm_found_verify(&s->target, &s->found);
+        if (r == 0 && bm_chunk_needs(&s->found.record) & ~s->found.slot.count)
+                r = mismatch(c);
+        for (unsigned i = first; i <= last && r == 0; i++) {
+                struct bm_step *patch = &txn->steps[steps[i - first]];
+                if (i >= written)
+                        r = write_piece(txn, c, step, i, steps[i - first], w);
+                else if (patch->found.there != !!(s->found.slot.count & bm_piece_bit(i)))
+                        r = mismatch(c);
+                else if (!patch->found.there)
+                        put_patch(c, patch, s->found.record.value + ((size_t)i << BM_PATCH_LOG2),
+                                  BM_PATCH);
+        }
+        if (r == 0)
+                hollow_out(c, s, w->len);
+        return r;
 }
 
 int bm_patch_write(struct bm_txn *txn, struct bm_change *c, size_t step, uint64_t chunk,
                    uint32_t from, uint32_t len)
 {
-        const unsigned first = from / BM_PATCH, last = (from + len - 1) / BM_PATCH;
-        const uint32_t bits = bm_piece_bits(first, last);
-        size_t steps[BM_PATCH_PIECES_MAX];
-        int r = fits(txn, c, step, chunk, from + len);
-        if (r == 0)
-                r = add_pieces(txn, c, chunk, from, from + len, steps);
-        for (unsigned i = first; i <= last && r == 0; i++)
-                r = write_piece(txn, c, step, i, steps[i - first], from, from + len);
         struct bm_step *s = &txn->steps[step];
-        if (r != 0 || bm_chunk_is_hollow(&s->found.record) ||
-            (s->found.slot.count | bits) != bm_pieces_of(bm_chunk_len(&s->found.record)))
+        int r = look_at_chunk(c, s, chunk);
+        if (r != 0)
                 return r;
-        r = bm_found_verify(&s->target, &s->found);
-        if (r == 0)
-                hollow_out(c, s);
-        return r;
+        const uint32_t old_len = bm_chunk_len(&s->found.record), to = from + len;
+        struct piece_write w = {.from = from, .to = to, .old_len = old_len, .len = old_len};
+        if (to <= old_len)
+                return patch_within(txn, c, step, chunk, &w);
+        w.len = to;
+        /* with a gap, up to the end of the chunk, or to twice what it was: written as a whole */
+        if (from > old_len || to == BM_CHUNK ||
+            (len > old_len && !bm_chunk_is_hollow(&s->found.record)))
+                return BM_E_NOT_FOUND;
+        return patch_end(txn, c, step, chunk, &w);
 }
 
 /* Writing a chunk as a whole */

@@ -62,19 +62,23 @@ void op_write(struct op *op)
         write_at(op, offset, len);
 }
 
-/* Of a large value, a few pieces or parts of them: often the same ones. */
+/* Of a large value, a few pieces or parts of them, often the same ones, or more at its end. */
 void op_write_pieces(struct op *op)
 {
         op->what = "write pieces";
         if (!op->there || op->there->names_map || op->there->size <= INLINE)
                 return;
+        const bool grows = op_below(op->w, 3) == 0;
         for (uint64_t n = 1 + op_below(op->w, 4); n > 0 && !op->w->problem[0]; n--) {
                 const uint64_t size = op->there->size;
                 uint64_t offset = op_below(op->w, size);
                 size_t len = op_below(op->w, 2) ? PIECE : 1 + op_below(op->w, 2 * PIECE);
                 if (op_below(op->w, 3))
                         offset = offset / PIECE * PIECE;
-                write_at(op, offset, len < size - offset ? len : size - offset);
+                if (grows && size + len <= LARGE)
+                        write_at(op, size, len);
+                else
+                        write_at(op, offset, len < size - offset ? len : size - offset);
         }
 }
 

@@ -44,8 +44,10 @@ void op_write_at(struct run *run, struct test_random *random)
         pick_ref(run, random, map, number, &named);
         pick_meta(random, &meta);
         switch (test_random_below(random, 4)) {
-        case 0: /* append */
+        case 0: /* append, often little */
                 offset = end;
+                if (test_random_below(random, 2))
+                        value = pick_pieces(random, 2 * MODEL_PIECE);
                 break;
         case 2: /* pieces that a chunk has, or parts of them */
                 offset = end ? test_random_below(random, end) / MODEL_PIECE * MODEL_PIECE : 0;

@@ -154,7 +154,9 @@ static void a_chunk_in_pieces(void **state)
         reopen_without_manifests(m);
         assert_int_equal(n_patches(m), BM_CHUNK_PIECES + 2);
         verify_chunks(m);
-        write_some(m, m->size, 3000); /* the last one gets bytes again */
+        write_some(m, m->size, 3000); /* the last one grows in pieces, */
+        assert_int_equal(n_patches(m), BM_CHUNK_PIECES + 2);
+        write_some(m, m->size, 5 * PIECE); /* or gets bytes again */
         assert_int_equal(n_patches(m), BM_CHUNK_PIECES);
         verify(m);
         set_size(m, BM_CHUNK + 2 * PIECE + 7);
@@ -191,11 +193,80 @@ static void the_last_chunk(void **state)
         assert_int_equal(n_patches(m), 2);
         verify(m);
         write_some(m, BM_CHUNK + PIECE + 90, 11); /* longer by a byte */
-        assert_int_equal(n_patches(m), 0);
+        assert_int_equal(n_patches(m), 2);
         verify(m);
         write_some(m, BM_CHUNK + PIECE + 100, 1);
-        assert_int_equal(n_patches(m), 1);
+        assert_int_equal(n_patches(m), 2);
         write_some(m, m->size, 5000);
+        assert_int_equal(n_patches(m), 3);
+        verify_chunks(m);
+        write_some(m, m->size + 1, 10); /* a gap */
+        assert_int_equal(n_patches(m), 0);
+        verify_chunks(m);
+        free(m);
+}
+
+static uint64_t allocated(const struct model *m)
+{
+        struct bm_view view;
+        assert_int_equal(bm_read_ref(&m->ref, &view), 0);
+        const uint64_t n = view.allocated;
+        bm_view_release(&view);
+        return n;
+}
+
+/* What is written little by little is logged twice, however little it is, but for what a piece has
+ * already; and stands in chunks at the end. */
+static void grown_little_by_little(void **state)
+{
+        static const struct {
+                size_t step, logged; /* thousandths of what was written */
+        } of[] = {{PIECE, 2200}, {2 * PIECE, 2200}, {3000, 3200}, {512, 6500}, {100, 25000}};
+        struct model *m = model_of_chunks(*state, 2 * BM_CHUNK);
+        for (unsigned i = 0; i < bm_array_size(of); i++) {
+                const uint64_t before = logged(m);
+                while (m->size < 4 * BM_CHUNK) {
+                        write_some(m, m->size, of[i].step);
+                        if (random_below(m, 30) == 0)
+                                verify(m);
+                        assert_in_range(allocated(m), m->size, m->size + 512);
+                }
+                assert_true(n_patches(m) == 0 || m->size % BM_CHUNK);
+                assert_true((logged(m) - before) * 1000 < of[i].logged * 2 * BM_CHUNK);
+                verify_chunks(m);
+                reopen_killed(m);
+                verify(m);
+                set_size(m, 3 * BM_CHUNK + 2 * PIECE + 17); /* within a chunk */
+                write_some(m, m->size, 10);
+                verify(m);
+                reopen_without_manifests(m);
+                verify_chunks(m);
+                set_size(m, 2 * BM_CHUNK);
+        }
+        free(m);
+}
+
+/* Some pieces have patches already, and they stay. */
+static void grown_with_patches(void **state)
+{
+        struct model *m = model_of_chunks(*state, BM_CHUNK + 4 * PIECE);
+        write_some(m, BM_CHUNK + PIECE, PIECE);
+        write_some(m, BM_CHUNK + 3 * PIECE + 5, 10);
+        assert_int_equal(n_patches(m), 2);
+        const uint64_t before = logged(m);
+        write_some(m, m->size, 3 * PIECE);
+        assert_in_range(logged(m) - before, 5 * PIECE, 5 * PIECE + 1000);
+        assert_int_equal(n_patches(m), 7);
+        verify_chunks(m);
+        reopen_killed(m);
+        verify_chunks(m);
+        assert_int_equal(bm_compact(m->f->store), 0);
+        verify_chunks(m);
+        write_some(m, m->size - 10, PIECE + 10); /* all there is of a chunk */
+        assert_int_equal(n_patches(m), 0);
+        verify_chunks(m);
+        write_some(m, m->size, 3 * PIECE);
+        write_some(m, m->size, 3 * PIECE + 1); /* more than it had, but not in pieces */
         assert_int_equal(n_patches(m), 0);
         verify_chunks(m);
         free(m);
@@ -371,6 +442,12 @@ static void step_at_random(struct model *m)
                 break;
         case 3:
                 write_some(m, at, 1 + random_below(m, 2 * BM_CHUNK));
+                break;
+        case 4:
+        case 5:
+        case 6:
+                if (m->size < 4 * BM_CHUNK)
+                        write_some(m, m->size > 0 ? m->size - random_below(m, 2) : 0, len);
                 break;
         default:
                 at = random_below(m, m->size + 1);
@@ -706,6 +783,8 @@ int main(void)
                 test_in_store(a_chunk_in_pieces),
                 test_in_store(a_damaged_patch_of_a_hollow_chunk),
                 test_in_store(the_last_chunk),
+                test_in_store(grown_little_by_little),
+                test_in_store(grown_with_patches),
                 test_in_store(cut_and_grown_again),
                 test_in_store(punched_and_allocated),
                 test_in_store(written_into_what_was_allocated),
