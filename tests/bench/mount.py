@@ -21,7 +21,7 @@ from subjects import Bucketmap, Load, Nothing, Place, Tmpfs, timed
 FIRST, GOAL = 1.25, 1.1
 SMALL = ["create", "stat", "first-read", "cached-read", "overwrite", "append", "replace", "miss",
          "list", "unlink"]
-LARGE = ["large-write", "large-read", "random-read", "random-write"]
+LARGE = ["large-write", "large-read", "random-read", "random-write", "grow"]
 DURABLE = ["create-fsync"]
 SIZES = {100: "100 B", 4096: "4 KiB", 65536: "64 KiB"}
 

@@ -36,6 +36,7 @@ value() {
         done
         value tree.json "rm -r, a tree" bucketmap us_per_op
         value large.json "random-write, 64 MiB" bucketmap us_per_op
+        value large.json "grow, 64 MiB" nothing us_per_op
         value fio.json "fio-randwrite, 64 MiB" bucketmap us_per_op
         value durable.json "create-fsync, 4 clients" bucketmap us_per_op
         value import.json "import, 100 B" "one by one" us_per_op

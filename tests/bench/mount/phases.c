@@ -288,6 +288,18 @@ static int write_anywhere(struct client *client, size_t i)
         return n == BLOCK_SMALL ? 0 : -1;
 }
 
+static int empty_large(struct client *client)
+{
+        return ftruncate(client->file, 0);
+}
+
+static int write_little(struct client *client, size_t i)
+{
+        ssize_t n = pwrite(client->file, client->bytes, BLOCK_SMALL, (off_t)(i * BLOCK_SMALL));
+
+        return n == BLOCK_SMALL ? 0 : -1;
+}
+
 static const struct phase phases[] = {
         {"create", each_file, NULL, create_file},
         {"stat", each_file, NULL, stat_file},
@@ -306,6 +318,7 @@ static const struct phase phases[] = {
         {"large-read", large_blocks, drop_large, read_on},
         {"random-read", small_blocks, drop_large_for_random, read_anywhere},
         {"random-write", small_blocks, NULL, write_anywhere},
+        {"grow", small_blocks, empty_large, write_little},
 };
 
 const struct phase *phase_find(const char *name)
