@@ -117,6 +117,17 @@ static __typeof__(bm_segment_record) *reader_for(enum bm_trust trust)
 
 enum { PREFETCHED = 512 };
 
+static void prefetch(const struct bm_segment *s, const struct bm_slot *slot, uint32_t from)
+{
+        for (uint32_t at = from; s && at < slot->length && at < PREFETCHED; at += BM_CACHE_LINE)
+                __builtin_prefetch(s->base + slot->offset + at);
+}
+
+void bm_slot_prefetch(const struct bm_store *store, const struct bm_slot *slot)
+{
+        prefetch(bm_drives_segment(&store->drives, slot->file_id), slot, 0);
+}
+
 int bm_slot_record(struct bm_store *store, const struct bm_slot *slot,
                    const struct bm_target *wanted, enum bm_trust trust,
                    struct bm_segment **segmentp, struct bm_record *record)
@@ -124,9 +135,7 @@ int bm_slot_record(struct bm_store *store, const struct bm_slot *slot,
         struct bm_segment *s = bm_drives_segment(&store->drives, slot->file_id);
         *segmentp = s;
         /* the check reads all of it, and would wait for one line after the other */
-        for (uint32_t at = BM_CACHE_LINE; s && at < slot->length && at < PREFETCHED;
-             at += BM_CACHE_LINE)
-                __builtin_prefetch(s->base + slot->offset + at);
+        prefetch(s, slot, BM_CACHE_LINE);
         int r = BM_E_DAMAGED;
         if (s && s->base)
                 r = reader_for(trust)(s, slot->offset, record);

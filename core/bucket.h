@@ -97,6 +97,9 @@ uint64_t bm_cookie_hash(uint64_t cookie);
 uint64_t bm_record_value_size(const struct bm_record *record);
 /* The slot kind that a record type has; BM_SLOT_EMPTY for those without a slot. */
 enum bm_slot_kind bm_record_slot_kind(uint8_t type);
+/* Has the record that a slot leads to, or its beginning, fetched into the processor's cache. */
+void bm_slot_prefetch(const struct bm_store *store, const struct bm_slot *slot);
+
 /* Reads the record that a slot of STORE leads to, and verifies it but for what TRUST says; WANTED
  * (may be NULL) is what was looked for. -EIO, with a log line. */
 int bm_slot_record(struct bm_store *store, const struct bm_slot *slot,

@@ -16,7 +16,11 @@
 #include "store.h"
 #include "txn.h"
 
-enum { AHEAD_MIN = 32, AHEAD_MAX = 512 }; /* records looked at in one go */
+enum {
+        AHEAD_MIN = 32, /* records looked at in one go */
+        AHEAD_MAX = 512,
+        FETCHED_AHEAD = 16, /* on their way from memory meanwhile */
+};
 
 struct entry {
         uint64_t cookie, hash;
@@ -135,8 +139,13 @@ static int read_part(struct bm_cursor *c, const struct bm_known_slot *slots, siz
         end = n - i > c->ahead ? i + c->ahead : n;
         while (end < n && ((slots[end].hash ^ slots[end - 1].hash) & c->known_mask) == 0)
                 end++;
-        for (; i < end && r == 0; i++)
+        for (size_t k = i; k < end && k < i + FETCHED_AHEAD; k++)
+                bm_slot_prefetch(c->map->store, &slots[k].slot);
+        for (; i < end && r == 0; i++) {
+                if (end - i > FETCHED_AHEAD)
+                        bm_slot_prefetch(c->map->store, &slots[i + FETCHED_AHEAD].slot);
                 r = read_entry(c, &slots[i]);
+        }
         *whole = end == n;
         return r;
 }
