@@ -28,6 +28,22 @@ line 2
 line 3"
 }
 
+@test "a log that grows line by line" {
+        local before after
+        before=$("$BUCKETMAP" info --json "$MNT" | jq .replay_bytes)
+        for i in $(seq 3000); do printf 'line %05d of a log, %0100d\n' "$i" 0; done >"$SCRATCH/expected"
+        while read -r line; do echo "$line"; done <"$SCRATCH/expected" >>"$MNT/log"
+        run_cmd cmp "$SCRATCH/expected" "$MNT/log"
+        # each line logs half a piece of 4 KiB with it, not half a chunk
+        after=$("$BUCKETMAP" info --json "$MNT" | jq .replay_bytes)
+        assert [ $((after - before)) -lt $((25 * $(stat -c %s "$MNT/log"))) ]
+        kill_daemon KILL
+        mount_store
+        run_cmd cmp "$SCRATCH/expected" "$MNT/log"
+        remount_store
+        run_cmd cmp "$SCRATCH/expected" "$MNT/log"
+}
+
 @test "an empty file" {
         : >"$MNT/empty"
         assert_file_exists "$MNT/empty"
