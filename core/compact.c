@@ -16,6 +16,7 @@ struct compaction {
         struct bm_store *store;
         struct bm_segment *victim;
         bool cannot_tell; /* what a record of the victim is about cannot be read */
+        uint32_t witness; /* file id of a segment that had something dead, as last seen; or 0 */
 };
 
 /* Before a bucket is locked: to make a segment takes a while, and so does to fill a piece of it.
@@ -163,8 +164,23 @@ static int holds_older_dead(void *ctx, struct bm_segment *s)
 {
         const struct older *o = ctx;
         return s != o->victim && s->header.kind != BM_SEGMENT_INDEX &&
-               atomic_load(&s->lowest_version) < o->version &&
-               atomic_load(&s->n_puts) > atomic_load(&s->n_live);
+                               atomic_load(&s->lowest_version) < o->version &&
+                               atomic_load(&s->n_puts) > atomic_load(&s->n_live)
+                       ? (int)s->header.file_id
+                       : 0;
+}
+
+/* Whether any segment could hold what a tombstone hides. Most often it is the one of the last
+ * tombstone; none is freed meanwhile, for that takes the checkpoint_lock. */
+static bool hides_something(struct compaction *c, uint64_t version)
+{
+        struct older o = {.victim = c->victim, .version = version};
+        struct bm_drives *d = &c->store->drives;
+        struct bm_segment *last = c->witness ? bm_drives_segment(d, c->witness) : NULL;
+        if (last && holds_older_dead(&o, last))
+                return true;
+        c->witness = (uint32_t)bm_drives_each(d, holds_older_dead, &o);
+        return c->witness != 0;
 }
 
 /* A record that was removed and is still open counts as alive where it stands,
@@ -185,7 +201,7 @@ static int is_orphan(struct bm_store *store, uint64_t record_id, bool *orphan)
 /* A tombstone goes only when no segment that still has a file could hold what it hides. */
 static int compact_tombstone(struct compaction *c, const struct bm_record *record, uint32_t at)
 {
-        struct older o = {.victim = c->victim, .version = version_at(c->victim, record, at)};
+        const uint64_t version = version_at(c->victim, record, at);
         struct bm_record copy = *record;
         struct bm_location where;
         bool orphan = false;
@@ -195,15 +211,15 @@ static int compact_tombstone(struct compaction *c, const struct bm_record *recor
         c->cannot_tell = r == -EIO;
         if (r < 0)
                 return r;
-        if (!orphan && bm_drives_each(&c->store->drives, holds_older_dead, &o) == 0)
+        if (!orphan && !hides_something(c, version))
                 return 0;
-        copy.version = o.version;
+        copy.version = version;
         r = bm_cold_append(c->store, &copy, &where);
         if (r < 0)
                 return r;
-        bm_segment_count_tombstone(where.segment, where.length, o.version);
-        if (o.version < atomic_load(&where.segment->lowest_version))
-                atomic_store(&where.segment->lowest_version, o.version);
+        bm_segment_count_tombstone(where.segment, where.length, version);
+        if (version < atomic_load(&where.segment->lowest_version))
+                atomic_store(&where.segment->lowest_version, version);
         return 0;
 }
 
