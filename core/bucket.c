@@ -23,7 +23,7 @@ unsigned bm_stripe_of(uint64_t map_id, uint64_t bucket)
  * It is held for less time than going to sleep takes, nearly always: so it is
  * worth some tries. Above all for work in the background: who gives up a lock
  * for which another sleeps has to wake that up, which takes longer than what
- * it was locked for.
+ * it was locked for. And for who reads beside such work.
  */
 int bm_stripe_lock(pthread_rwlock_t *stripe)
 {
@@ -33,6 +33,16 @@ int bm_stripe_lock(pthread_rwlock_t *stripe)
                 bm_spin_pause();
         }
         return pthread_rwlock_wrlock(stripe);
+}
+
+int bm_stripe_lock_shared(pthread_rwlock_t *stripe)
+{
+        for (unsigned i = 0; i < LOCK_TRIES; i++) {
+                if (pthread_rwlock_tryrdlock(stripe) == 0)
+                        return 0;
+                bm_spin_pause();
+        }
+        return pthread_rwlock_rdlock(stripe);
 }
 
 static void place_target(struct bm_target *t, uint64_t hash)

@@ -64,8 +64,9 @@ struct bm_found {
 /* The stripe that guards bucket number BUCKET of a map. */
 unsigned bm_stripe_of(uint64_t map_id, uint64_t bucket);
 
-/* Locks a stripe exclusively. 0 */
+/* Locks a stripe exclusively; for reading. 0 */
 int bm_stripe_lock(pthread_rwlock_t *stripe);
+int bm_stripe_lock_shared(pthread_rwlock_t *stripe);
 
 /* KEY must outlive the target. -EINVAL for a key outside the limits. */
 int bm_target_init(struct bm_target *target, struct bm_map *map, const void *key, size_t key_len);

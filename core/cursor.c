@@ -161,7 +161,7 @@ static int fetch(struct bm_cursor *c)
         size_t n;
         bool whole = false;
         c->n_entries = c->next_entry = 0;
-        pthread_rwlock_rdlock(lock);
+        (void)bm_stripe_lock_shared(lock);
         int r = bm_index_collect(&map->buckets[bucket].index, c->part_hash, &slots, &n, &last);
         if (r == 0)
                 r = read_part(c, slots, n, &whole);

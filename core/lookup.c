@@ -24,7 +24,7 @@ static void add_stripe(struct bm_read_lock *lock, unsigned stripe)
 static void lock_all(struct bm_read_lock *lock)
 {
         for (unsigned i = 0; i < lock->n; i++)
-                pthread_rwlock_rdlock(&lock->store->stripes[lock->stripes[i]].lock);
+                (void)bm_stripe_lock_shared(&lock->store->stripes[lock->stripes[i]].lock);
 }
 
 void bm_read_lock(struct bm_read_lock *lock, const struct bm_target *target)
@@ -57,7 +57,7 @@ static bool lock_more(struct bm_read_lock *lock, unsigned stripe)
         }
         if (lock->stripes[lock->n - 1] > stripe)
                 return false;
-        pthread_rwlock_rdlock(&lock->store->stripes[stripe].lock);
+        (void)bm_stripe_lock_shared(&lock->store->stripes[stripe].lock);
         lock->stripes[lock->n++] = stripe;
         return true;
 }
