@@ -25,24 +25,25 @@ unsigned bm_stripe_of(uint64_t map_id, uint64_t bucket)
  * for which another sleeps has to wake that up, which takes longer than what
  * it was locked for. And for who reads beside such work.
  */
-int bm_stripe_lock(pthread_rwlock_t *stripe)
+static inline int try_and_lock(pthread_rwlock_t *stripe, int (*try)(pthread_rwlock_t *),
+                               int (*lock)(pthread_rwlock_t *))
 {
         for (unsigned i = 0; i < LOCK_TRIES; i++) {
-                if (pthread_rwlock_trywrlock(stripe) == 0)
+                if (try(stripe) == 0)
                         return 0;
                 bm_spin_pause();
         }
-        return pthread_rwlock_wrlock(stripe);
+        return lock(stripe);
+}
+
+int bm_stripe_lock(pthread_rwlock_t *stripe)
+{
+        return try_and_lock(stripe, pthread_rwlock_trywrlock, pthread_rwlock_wrlock);
 }
 
 int bm_stripe_lock_shared(pthread_rwlock_t *stripe)
 {
-        for (unsigned i = 0; i < LOCK_TRIES; i++) {
-                if (pthread_rwlock_tryrdlock(stripe) == 0)
-                        return 0;
-                bm_spin_pause();
-        }
-        return pthread_rwlock_rdlock(stripe);
+        return try_and_lock(stripe, pthread_rwlock_tryrdlock, pthread_rwlock_rdlock);
 }
 
 static void place_target(struct bm_target *t, uint64_t hash)
@@ -129,7 +130,9 @@ enum { PREFETCHED = 512 };
 
 static void prefetch(const struct bm_segment *s, const struct bm_slot *slot, uint32_t from)
 {
-        for (uint32_t at = from; s && at < slot->length && at < PREFETCHED; at += BM_CACHE_LINE)
+        if (!s || !s->base)
+                return;
+        for (uint32_t at = from; at < slot->length && at < PREFETCHED; at += BM_CACHE_LINE)
                 __builtin_prefetch(s->base + slot->offset + at);
 }
 

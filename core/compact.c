@@ -160,14 +160,14 @@ struct older {
         uint64_t version;
 };
 
+/* Its file id if it does, else 0. */
 static int holds_older_dead(void *ctx, struct bm_segment *s)
 {
         const struct older *o = ctx;
-        return s != o->victim && s->header.kind != BM_SEGMENT_INDEX &&
-                               atomic_load(&s->lowest_version) < o->version &&
-                               atomic_load(&s->n_puts) > atomic_load(&s->n_live)
-                       ? (int)s->header.file_id
-                       : 0;
+        const bool holds = s != o->victim && s->header.kind != BM_SEGMENT_INDEX &&
+                           atomic_load(&s->lowest_version) < o->version &&
+                           atomic_load(&s->n_puts) > atomic_load(&s->n_live);
+        return holds ? (int)s->header.file_id : 0;
 }
 
 /* Whether any segment could hold what a tombstone hides. Most often it is the one of the last

@@ -139,11 +139,9 @@ static int read_part(struct bm_cursor *c, const struct bm_known_slot *slots, siz
         end = n - i > c->ahead ? i + c->ahead : n;
         while (end < n && ((slots[end].hash ^ slots[end - 1].hash) & c->known_mask) == 0)
                 end++;
-        for (size_t k = i; k < end && k < i + FETCHED_AHEAD; k++)
-                bm_slot_prefetch(c->map->store, &slots[k].slot);
-        for (; i < end && r == 0; i++) {
-                if (end - i > FETCHED_AHEAD)
-                        bm_slot_prefetch(c->map->store, &slots[i + FETCHED_AHEAD].slot);
+        for (size_t fetched = i; i < end && r == 0; i++) {
+                for (; fetched < end && fetched <= i + FETCHED_AHEAD; fetched++)
+                        bm_slot_prefetch(c->map->store, &slots[fetched].slot);
                 r = read_entry(c, &slots[i]);
         }
         *whole = end == n;

@@ -82,6 +82,12 @@ struct piece_write {
         uint32_t old_len, len; /* of the chunk, before and then; from <= old_len */
 };
 
+/* Whether a patch is there exactly if the bit of its chunk says so. */
+static bool agrees(const struct bm_step *chunk, const struct bm_step *patch, unsigned piece)
+{
+        return patch->found.there == !!(chunk->found.slot.count & bm_piece_bit(piece));
+}
+
 static int write_piece(struct bm_txn *txn, struct bm_change *c, size_t chunk_step, unsigned piece,
                        size_t step, const struct piece_write *w)
 {
@@ -90,7 +96,7 @@ static int write_piece(struct bm_txn *txn, struct bm_change *c, size_t chunk_ste
         const uint32_t len = bm_piece_len(w->len, piece), end = at + len;
         const uint32_t new_from = w->from > at ? w->from : at, new_to = w->to < end ? w->to : end;
         const uint8_t *value = c->buf + (new_from - w->from), *old;
-        if (s->found.there != !!(chunk->found.slot.count & bm_piece_bit(piece)))
+        if (!agrees(chunk, s, piece))
                 return mismatch(c);
         if (new_from > at || new_to < end) {
                 const uint32_t old_len = bm_piece_len(w->old_len, piece);
@@ -182,7 +188,7 @@ static int patch_end(struct bm_txn *txn, struct bm_change *c, size_t step, uint6
                 struct bm_step *patch = &txn->steps[steps[i - first]];
                 if (i >= written)
                         r = write_piece(txn, c, step, i, steps[i - first], w);
-                else if (patch->found.there != !!(s->found.slot.count & bm_piece_bit(i)))
+                else if (!agrees(s, patch, i))
                         r = mismatch(c);
                 else if (!patch->found.there)
                         put_patch(c, patch, s->found.record.value + ((size_t)i << BM_PATCH_LOG2),

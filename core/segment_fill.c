@@ -54,7 +54,7 @@ int bm_segment_write(struct bm_segment *s, uint64_t offset, const void *bytes, s
 int bm_segment_write_call(struct bm_segment *s, uint64_t offset, const void *bytes, size_t len)
 {
         int r = bm_io_call(s->io, pwrite, s->fd, bytes, len, offset);
-        /* what is behind it in its last page is zeros */
+        /* with all of its last page: what is behind it there is nothing */
         if (r == 0 && s->filled < offset + len)
                 s->filled = bm_round_down(offset + len + PAGE - 1, PAGE);
         return r;

@@ -56,11 +56,19 @@ static struct model *model_of_chunks(struct fixture *f, size_t size)
         return m;
 }
 
+static uint64_t allocated(const struct model *m)
+{
+        struct bm_view view;
+        assert_int_equal(bm_read_ref(&m->ref, &view), 0);
+        const uint64_t n = view.allocated;
+        bm_view_release(&view);
+        return n;
+}
+
 static void a_piece_is_written_by_itself(void **state)
 {
         struct model *m = model_of_chunks(*state, 4 * BM_CHUNK);
         uint64_t before = logged(m);
-        struct bm_view view;
         write_some(m, BM_CHUNK + 3 * PIECE, PIECE);
         assert_in_range(logged(m) - before, PIECE, PIECE + 512);
         assert_int_equal(n_patches(m), 1);
@@ -69,9 +77,7 @@ static void a_piece_is_written_by_itself(void **state)
         write_some(m, BM_CHUNK + 3 * PIECE, PIECE);
         assert_int_equal(n_patches(m), 1);
         verify(m);
-        assert_int_equal(bm_read_ref(&m->ref, &view), 0);
-        assert_in_range(view.allocated, 4 * BM_CHUNK, 4 * BM_CHUNK + 512);
-        bm_view_release(&view);
+        assert_in_range(allocated(m), 4 * BM_CHUNK, 4 * BM_CHUNK + 512);
         verify_chunks(m);
         free(m);
 }
@@ -204,15 +210,6 @@ static void the_last_chunk(void **state)
         assert_int_equal(n_patches(m), 0);
         verify_chunks(m);
         free(m);
-}
-
-static uint64_t allocated(const struct model *m)
-{
-        struct bm_view view;
-        assert_int_equal(bm_read_ref(&m->ref, &view), 0);
-        const uint64_t n = view.allocated;
-        bm_view_release(&view);
-        return n;
 }
 
 /* What is written little by little is logged twice, however little it is, but for what a piece has

@@ -238,11 +238,14 @@ static int open_large(struct client *client)
         return client->file < 0 ? -1 : 0;
 }
 
+static int write_block(struct client *client, size_t len, off_t at)
+{
+        return pwrite(client->file, client->bytes, len, at) == (ssize_t)len ? 0 : -1;
+}
+
 static int write_on(struct client *client, size_t i)
 {
-        ssize_t n = pwrite(client->file, client->bytes, BLOCK_LARGE, (off_t)(i * BLOCK_LARGE));
-
-        return n == BLOCK_LARGE ? 0 : -1;
+        return write_block(client, BLOCK_LARGE, (off_t)(i * BLOCK_LARGE));
 }
 
 static int drop_large(struct client *client)
@@ -283,9 +286,7 @@ static int read_anywhere(struct client *client, size_t i)
 
 static int write_anywhere(struct client *client, size_t i)
 {
-        ssize_t n = pwrite(client->file, client->bytes, BLOCK_SMALL, somewhere(client));
-
-        return n == BLOCK_SMALL ? 0 : -1;
+        return write_block(client, BLOCK_SMALL, somewhere(client));
 }
 
 static int empty_large(struct client *client)
@@ -295,9 +296,7 @@ static int empty_large(struct client *client)
 
 static int write_little(struct client *client, size_t i)
 {
-        ssize_t n = pwrite(client->file, client->bytes, BLOCK_SMALL, (off_t)(i * BLOCK_SMALL));
-
-        return n == BLOCK_SMALL ? 0 : -1;
+        return write_block(client, BLOCK_SMALL, (off_t)(i * BLOCK_SMALL));
 }
 
 static const struct phase phases[] = {
