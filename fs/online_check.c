@@ -12,7 +12,7 @@ enum { LEASE_SECONDS = 60, PATH_KEPT = 8000, MESSAGE_KEPT = 4000 };
 struct fs_checker {
         const struct backend *backend;
         pthread_mutex_t lock;
-        pthread_cond_t fetched; /* there is room in the page, or no need for it */
+        pthread_cond_t changed; /* the page was fetched, the check given up or ended */
         /* guarded by lock */
         pthread_t thread;
         bool started; /* there is a thread to join */
@@ -42,7 +42,7 @@ static bool await_room(struct fs_checker *c, size_t len)
                 if (sizeof(c->page.findings) - c->page.len >= len)
                         return true;
                 until.tv_sec += LEASE_SECONDS + 1;
-                pthread_cond_timedwait(&c->fetched, &c->lock, &until);
+                pthread_cond_timedwait(&c->changed, &c->lock, &until);
         }
         return false;
 }
@@ -110,6 +110,7 @@ static void *run(void *ctx)
         c->page.result = result;
         c->page.finished = 1;
         c->running = false;
+        pthread_cond_broadcast(&c->changed);
         pthread_mutex_unlock(&c->lock);
         return NULL;
 }
@@ -125,7 +126,7 @@ int fs_checker_new(const struct backend *backend, struct fs_checker **checkerp)
         pthread_mutex_init(&c->lock, NULL);
         pthread_condattr_init(&attr);
         pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-        pthread_cond_init(&c->fetched, &attr);
+        pthread_cond_init(&c->changed, &attr);
         pthread_condattr_destroy(&attr);
         *checkerp = c;
         return 0;
@@ -136,6 +137,9 @@ int fs_checker_start(struct fs_checker *c, uint64_t *id)
         int error = EBUSY;
 
         pthread_mutex_lock(&c->lock);
+        /* who interrupted a check may ask for the next at once */
+        while (c->running && c->cancel)
+                pthread_cond_wait(&c->changed, &c->lock);
         if (!c->running) {
                 if (c->started) /* it has nothing left to do that needs the lock */
                         pthread_join(c->thread, NULL);
@@ -161,7 +165,7 @@ int fs_checker_poll(struct fs_checker *c, struct fs_ioc_check *page)
                 c->page.id = c->id;
                 *page = c->page;
                 c->page.len = c->page.n_findings = 0;
-                pthread_cond_broadcast(&c->fetched);
+                pthread_cond_broadcast(&c->changed);
                 result = 0;
         }
         pthread_mutex_unlock(&c->lock);
@@ -172,7 +176,7 @@ int fs_checker_poll(struct fs_checker *c, struct fs_ioc_check *page)
 static void cancel(struct fs_checker *c)
 {
         c->cancel = true;
-        pthread_cond_broadcast(&c->fetched);
+        pthread_cond_broadcast(&c->changed);
 }
 
 int fs_checker_cancel(struct fs_checker *c, uint64_t id)
@@ -197,7 +201,7 @@ struct fs_checker *fs_checker_free(struct fs_checker *c)
         pthread_mutex_unlock(&c->lock);
         if (c->started)
                 pthread_join(c->thread, NULL);
-        pthread_cond_destroy(&c->fetched);
+        pthread_cond_destroy(&c->changed);
         pthread_mutex_destroy(&c->lock);
         free(c);
         return NULL;

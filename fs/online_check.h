@@ -17,7 +17,10 @@ struct fs_checker;
 /* 0 or -ENOMEM. BACKEND must outlive it. */
 BM_CHECKED int fs_checker_new(const struct backend *backend, struct fs_checker **checkerp);
 
-/* Begins a check and gives its *ID. -EBUSY: another is running. */
+/*
+ * Begins a check and gives its *ID. -EBUSY: another is running; one that was
+ * given up is waited for, which takes no longer than it takes to notice.
+ */
 BM_CHECKED int fs_checker_start(struct fs_checker *checker, uint64_t *id);
 
 /* Fills PAGE, of which the id is given, with what is new. -ESRCH: that check was given up. */
