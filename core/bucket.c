@@ -251,6 +251,27 @@ int bm_target_find(const struct bm_target *t, struct bm_found *found)
         return 0;
 }
 
+void bm_target_fetch_line(const struct bm_target *t)
+{
+        bm_index_prefetch(&t->bucket->index, t->hash);
+}
+
+/* The first slot with the tag is nearly always the right one. */
+static int fetch(void *ctx, const struct bm_slot *slot)
+{
+        bm_slot_prefetch(ctx, slot);
+        return 1;
+}
+
+void bm_target_fetch_record(const struct bm_target *t)
+{
+        struct bm_place place;
+        struct bm_slot slot;
+
+        /* what fails here fails again where it is found */
+        (void)bm_index_find(&t->bucket->index, t->hash, fetch, t->map->store, &place, &slot);
+}
+
 int bm_found_verify(const struct bm_target *t, struct bm_found *found)
 {
         if (found->trust == BM_TRUST_NOTHING)

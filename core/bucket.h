@@ -83,6 +83,11 @@ int bm_target_init_record(struct bm_target *target, struct bm_map *map, uint64_t
  * key's record is damaged; -ENOMEM. */
 int bm_target_find(const struct bm_target *target, struct bm_found *found);
 
+/* Locked (shared). For who is about to find several: the first begins to fetch the index line, the
+ * second, a little later, what the line leads to, so that all wait for memory at the same time. */
+void bm_target_fetch_line(const struct bm_target *target);
+void bm_target_fetch_record(const struct bm_target *target);
+
 /* Verifies a record of which something was believed; others it leaves as they are. -EIO. */
 int bm_found_verify(const struct bm_target *target, struct bm_found *found);
 

@@ -265,6 +265,20 @@ BM_EXPORT BM_CHECKED int bm_read_value(struct bm_map *map, const void *key, size
                                        struct bm_view *view);
 
 /*
+ * The same for N keys of a map at once, each for itself: RESULTS[i] is what bm_read_value would
+ * have given for KEYS[i], and VIEWS[i] its view. Where most of a store is not in the processor's
+ * caches the waits for memory overlap, so that many keys take a fraction of the time that as many
+ * calls do; from eight on.
+ */
+struct bm_key {
+        const void *key;
+        size_t key_len;
+};
+
+BM_EXPORT void bm_read_values(struct bm_map *map, const struct bm_key *keys, size_t n,
+                              struct bm_view *views, int *results);
+
+/*
  * Whether what was read through the view until now was what the store holds:
  * 0, or -EIO. A page that the medium stops giving (a bad sector, a file that
  * somebody cut) reads as zeros from then on, so whoever acts on what it read

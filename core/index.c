@@ -173,6 +173,16 @@ __attribute__((hot)) int bm_index_find(struct bm_index *ix, uint64_t hash, bm_ma
         return r == PROBE_FOUND ? 0 : BM_E_NOT_FOUND;
 }
 
+void bm_index_prefetch(const struct bm_index *ix, uint64_t hash)
+{
+        uint64_t tag = bm_index_tag(ix, hash);
+        const struct bm_block *block = bm_index_part(ix, tag);
+        uint8_t *image = block ? bm_block_image(block) : NULL;
+
+        if (image)
+                __builtin_prefetch(bm_image_line(image, bm_block_home(block, tag)));
+}
+
 /* Where a new slot for a tag would go. */
 struct room {
         struct bm_block *part, *block;

@@ -117,6 +117,10 @@ typedef int (*bm_match_fn)(void *ctx, const struct bm_slot *slot);
 int bm_index_find(struct bm_index *ix, uint64_t hash, bm_match_fn match, void *ctx,
                   struct bm_place *place, struct bm_slot *slot);
 
+/* Has the line where a search for HASH begins fetched into the processor's cache, if it is in
+ * memory. Shared. */
+void bm_index_prefetch(const struct bm_index *ix, uint64_t hash);
+
 /*
  * Puts a slot for HASH (the caller knows that the key is absent); *PLACE (may
  * be NULL) gets where. Exclusive.

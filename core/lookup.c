@@ -62,8 +62,8 @@ static bool lock_more(struct bm_read_lock *lock, unsigned stripe)
         return true;
 }
 
-/* Locked. */
-static int find(const struct bm_ref *ref, const struct bm_target *target, struct bm_found *found)
+int bm_lookup_locked(const struct bm_ref *ref, const struct bm_target *target,
+                     struct bm_found *found)
 {
         if (atomic_load_explicit(&target->map->dead, memory_order_relaxed))
                 return BM_E_NOT_FOUND;
@@ -99,7 +99,7 @@ int bm_lookup(const struct bm_ref *ref, const struct bm_target *target,
                 if (record.by_record)
                         add_stripe(&lookup->lock, record.stripe);
                 lock_all(&lookup->lock);
-                r = find(ref, target, found);
+                r = bm_lookup_locked(ref, target, found);
                 if (r != 0 || found->record.type != BM_REC_NAME)
                         break;
                 if (found->record.record_id != record.by_record) {

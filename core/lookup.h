@@ -23,6 +23,11 @@ void bm_read_lock(struct bm_read_lock *lock, const struct bm_target *target);
 void bm_read_lock_all(struct bm_read_lock *lock, const struct bm_target *targets, size_t n);
 void bm_read_unlock(struct bm_read_lock *lock);
 
+/* Locked. What is there under REF's key, which TARGET is made of; a name is not followed. As
+ * bm_target_find, and BM_E_NOT_FOUND, BM_E_STALE. */
+int bm_lookup_locked(const struct bm_ref *ref, const struct bm_target *target,
+                     struct bm_found *found);
+
 /* A record that was looked up; FOUND is good as long as LOCK is held. */
 struct bm_lookup {
         struct bm_read_lock lock;

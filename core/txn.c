@@ -125,6 +125,19 @@ static int ready_step(struct bm_step *s)
         return 0;
 }
 
+/* Steps that are fetched ahead of the one that is looked at; with few there is nothing to win. */
+enum { FETCH_AHEAD = 8, FETCH_WORTH = 4 };
+
+/* Called with I from -2 * FETCH_AHEAD on. */
+static void fetch_ahead(const struct bm_txn *txn, ptrdiff_t i)
+{
+        const ptrdiff_t line = i + 2 * FETCH_AHEAD, record = i + FETCH_AHEAD;
+        if (line < (ptrdiff_t)txn->n_steps)
+                bm_target_fetch_line(&txn->steps[line].target);
+        if (record >= 0 && record < (ptrdiff_t)txn->n_steps)
+                bm_target_fetch_record(&txn->steps[record].target);
+}
+
 static int find_all(struct bm_txn *txn)
 {
         for (size_t i = 0; i < txn->n_steps; i++) {
@@ -132,7 +145,12 @@ static int find_all(struct bm_txn *txn)
                 if (r != 0)
                         return r;
         }
+        const bool ahead = txn->n_steps >= FETCH_WORTH;
+        for (ptrdiff_t i = -2 * FETCH_AHEAD; ahead && i < 0; i++)
+                fetch_ahead(txn, i);
         for (size_t i = 0; i < txn->n_steps; i++) {
+                if (ahead)
+                        fetch_ahead(txn, (ptrdiff_t)i);
                 int r = bm_target_find(&txn->steps[i].target, &txn->steps[i].found);
                 if (r < 0)
                         return r;

@@ -312,6 +312,35 @@ static void do_shared_link(struct actor *a)
         gives(bm_delete_key(map, name, len), 0);
 }
 
+/* Many of a map's keys at once, a name that others change among them. */
+static void do_read_many(struct actor *a)
+{
+        enum { N = 20 };
+        const unsigned map = (unsigned)actor_random(a, STRESS_MAPS);
+        const struct slot *slots[N];
+        char names[N][32];
+        struct bm_key keys[N];
+        struct bm_view views[N];
+        int results[N];
+        keys[0] = (struct bm_key){"shared", 6};
+        for (unsigned i = 1; i < N; i++) {
+                unsigned number = (unsigned)actor_random(a, STRESS_SLOTS);
+                const struct bm_ref ref = actor_ref(a, map, number, names[i]);
+                slots[i] = &a->slots[map][number];
+                keys[i] = (struct bm_key){ref.key, ref.key_len};
+        }
+        bm_read_values(a->maps[map], keys, N, views, results);
+        wanted(results[0] == 0 || results[0] == BM_E_NOT_FOUND);
+        for (unsigned i = 1; i < N; i++) {
+                const struct slot *s = slots[i];
+                gives(results[i], s->there ? 0 : BM_E_NOT_FOUND);
+                wanted(!s->there || (views[i].count == s->count && views[i].size == s->size));
+                wanted(!views[i].value || memcmp(views[i].value, s->bytes, s->size) == 0);
+        }
+        for (unsigned i = 0; i < N; i++)
+                bm_view_release(&views[i]);
+}
+
 static void do_batch(struct actor *a)
 {
         struct picked in, out, counted;
@@ -377,7 +406,7 @@ void actor_step(struct actor *a)
                 do_insert,    do_insert, do_insert,      do_update,      do_delete,
                 do_count,     do_count,  do_change_part, do_change_part, do_change_part,
                 do_read_part, do_orphan, do_rename,      do_rename,      do_batch,
-                do_link,      do_link,   do_shared_link,
+                do_read_many, do_link,   do_link,        do_shared_link,
         };
         uint64_t choice = actor_random(a, 400);
         if (choice == 0)

@@ -86,6 +86,35 @@ static int verify_item(void *ctx, const struct bm_item *item)
         return 0;
 }
 
+/* All keys that there may be, at once: the same as one after the other. */
+static void verify_together(struct bm_map *map)
+{
+        static char names[MODEL_KEYS][BM_KEY_MAX];
+        static struct bm_view views[MODEL_KEYS];
+        struct bm_key keys[MODEL_KEYS];
+        int results[MODEL_KEYS];
+
+        for (unsigned i = 0; i < MODEL_KEYS; i++)
+                keys[i] = (struct bm_key){names[i], model_key(i, names[i])};
+        bm_read_values(map, keys, MODEL_KEYS, views, results);
+        for (unsigned i = 0; i < MODEL_KEYS; i++) {
+                struct bm_view alone;
+
+                assert_int_equal(bm_read_value(map, keys[i].key, keys[i].key_len, &alone),
+                                 results[i]);
+                assert_int_equal(views[i].record_id, alone.record_id);
+                assert_int_equal(views[i].count, alone.count);
+                assert_int_equal(views[i].size, alone.size);
+                assert_int_equal(views[i].map_id, alone.map_id);
+                assert_int_equal(views[i].links, alone.links);
+                assert_int_equal(!views[i].value, !alone.value);
+                if (alone.value && alone.size)
+                        assert_memory_equal(views[i].value, alone.value, alone.size);
+                bm_view_release(&alone);
+                bm_view_release(&views[i]);
+        }
+}
+
 static void verify_map(struct verification *v)
 {
         struct model_name *name, *next;
@@ -105,6 +134,7 @@ static void verify_map(struct verification *v)
                 assert_int_equal(view.record_id, name->record->id);
                 bm_view_release(&view);
         }
+        verify_together(v->open);
         assert_int_equal(v->n, HASH_COUNT(v->map->names));
         assert_ok(bm_map_info(v->open, &info));
         assert_int_equal(info.n_keys, v->n);
