@@ -614,9 +614,14 @@ BM_EXPORT BM_CHECKED int bm_write_batch_insert(struct bm_write_batch *batch, str
 /* Deleting an absent key is no error in a batch. */
 BM_EXPORT BM_CHECKED int bm_write_batch_delete(struct bm_write_batch *batch, struct bm_map *map,
                                                const void *key, size_t key_len);
-/* Sets the count of a key that must be there (BM_E_NOT_FOUND at commit). */
+/* Sets the count of a key that must be there (BM_E_NOT_FOUND at commit, or now if the batch deletes
+ * it). */
 BM_EXPORT BM_CHECKED int bm_write_batch_count(struct bm_write_batch *batch, struct bm_map *map,
                                               const void *key, size_t key_len, uint64_t count);
+/* Adds DELTA, which may be negative, to the count of a key that must be there, likewise.
+ * BM_E_COUNT, now or at commit: the sum would leave 0..BM_COUNT_MAX. */
+BM_EXPORT BM_CHECKED int bm_write_batch_addref(struct bm_write_batch *batch, struct bm_map *map,
+                                               const void *key, size_t key_len, int64_t delta);
 /* Carries it out and empties the batch. */
 BM_EXPORT BM_CHECKED int bm_write_batch_commit(struct bm_write_batch *batch);
 

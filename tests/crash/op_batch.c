@@ -7,7 +7,7 @@ enum { BATCH_ITEMS = 8 };
 
 struct batch_item {
         struct op op;
-        unsigned kind; /* 0 insert, 1 delete, 2 count */
+        unsigned kind; /* 0 insert, 1 delete, 2 count, 3 one more */
         uint8_t value[400];
         size_t size;
         uint64_t count;
@@ -26,11 +26,11 @@ static bool add_item(struct work *w, struct bm_write_batch *batch, struct batch_
                 taken = items[k].op.map_id == it->op.map_id &&
                         items[k].op.key_len == it->op.key_len &&
                         memcmp(items[k].op.key, it->op.key, it->op.key_len) == 0;
-        it->kind = (unsigned)op_below(w, 3);
+        it->kind = (unsigned)op_below(w, 4);
         it->size = op_below(w, sizeof(it->value));
         it->count = op_any_count(w);
         op_fill_bytes(w, it->value, it->size);
-        if (taken || (it->kind == 2 && !it->op.there)) {
+        if (taken || (it->kind >= 2 && !it->op.there)) {
                 op_close_map(it->op.map_id, it->op.map);
                 return false;
         }
@@ -39,8 +39,10 @@ static bool add_item(struct work *w, struct bm_write_batch *batch, struct batch_
                                           it->size, it->count);
         else if (it->kind == 1)
                 r = bm_write_batch_delete(batch, it->op.map, it->op.key, it->op.key_len);
-        else
+        else if (it->kind == 2)
                 r = bm_write_batch_count(batch, it->op.map, it->op.key, it->op.key_len, it->count);
+        else
+                r = bm_write_batch_addref(batch, it->op.map, it->op.key, it->op.key_len, 1);
         (void)op_answered(&it->op, r, 0);
         return true;
 }
@@ -60,7 +62,7 @@ static void apply_item(struct work *w, struct batch_item *it)
                 model_set_meta(op->there, NULL, 0);
                 op_learn_id(op);
         }
-        op->there->count = it->count;
+        op->there->count = it->kind == 3 ? op->there->count + 1 : it->count;
         model_changed(w->model, op->there);
 }
 

@@ -5,12 +5,29 @@
 enum { ITEMS = 8 };
 
 struct batch_item {
-        enum { ITEM_INSERT, ITEM_DELETE, ITEM_COUNT } what;
+        enum { ITEM_INSERT, ITEM_DELETE, ITEM_COUNT, ITEM_ADDREF } what;
         struct model_map *map;
         unsigned number;
         uint64_t count;
         struct random_bytes value;
 };
+
+/* The count of RECORD before item I, of whose names others may have changed it. */
+static uint64_t count_before(const struct batch_item *items, unsigned i,
+                             const struct model_record *record)
+{
+        uint64_t count = record->count;
+
+        for (unsigned k = 0; k < i; k++) {
+                if (model_find(items[k].map, items[k].number) != record)
+                        continue;
+                if (items[k].what == ITEM_ADDREF)
+                        count += items[k].count;
+                else if (items[k].what != ITEM_DELETE)
+                        count = items[k].count;
+        }
+        return count;
+}
 
 /* What a batch as a whole must give: what its first impossible item gives. */
 static uint64_t batch_results(const struct batch_item *items, unsigned n)
@@ -20,8 +37,11 @@ static uint64_t batch_results(const struct batch_item *items, unsigned n)
 
                 if (record && record->map)
                         return RESULT(BM_E_IS_MAP);
-                if (!record && items[i].what == ITEM_COUNT)
+                if (!record && (items[i].what == ITEM_COUNT || items[i].what == ITEM_ADDREF))
                         return RESULT(BM_E_NOT_FOUND);
+                if (items[i].what == ITEM_ADDREF &&
+                    count_before(items, i, record) + items[i].count > BM_COUNT_MAX)
+                        return RESULT(BM_E_COUNT);
         }
         return 0;
 }
@@ -42,8 +62,11 @@ static void batch_to_store(struct run *run, const struct batch_item *items, unsi
                                                         items[i].value.len, items[i].count));
                 else if (items[i].what == ITEM_DELETE)
                         assert_ok(bm_write_batch_delete(batch, map, key, len));
-                else
+                else if (items[i].what == ITEM_COUNT)
                         assert_ok(bm_write_batch_count(batch, map, key, len, items[i].count));
+                else
+                        assert_ok(bm_write_batch_addref(batch, map, key, len,
+                                                        (int64_t)items[i].count));
         }
         expect(run, bm_write_batch_commit(batch), results);
         bm_write_batch_free(batch);
@@ -71,6 +94,9 @@ static void batch_to_model(struct run *run, const struct batch_item *item)
         case ITEM_COUNT:
                 record->count = item->count;
                 break;
+        case ITEM_ADDREF:
+                record->count += item->count;
+                break;
         }
 }
 
@@ -92,7 +118,7 @@ void op_write_batch(struct run *run, struct test_random *random)
                 /* a count of a key that is not there fails the batch: mostly of one that is */
                 if (test_random_below(random, 4) == 0 &&
                     (model_find(item->map, item->number) || test_random_below(random, 8) == 0))
-                        item->what = ITEM_COUNT;
+                        item->what = item->count % 2 ? ITEM_ADDREF : ITEM_COUNT;
                 for (unsigned i = 0; i < n; i++)
                         twice |= items[i].map == item->map && items[i].number == item->number;
                 n += !twice;

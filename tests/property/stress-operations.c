@@ -355,7 +355,9 @@ static void do_batch(struct actor *a)
         gives(bm_write_batch_new(a->store, &batch), 0);
         gives(bm_write_batch_insert(batch, in.ref.map, in.key, in.ref.key_len, a->buf, size, 5), 0);
         gives(bm_write_batch_delete(batch, out.ref.map, out.key, out.ref.key_len), 0);
-        gives(bm_write_batch_count(batch, counted.ref.map, counted.key, counted.ref.key_len, 9), 0);
+        gives(bm_write_batch_count(batch, counted.ref.map, counted.key, counted.ref.key_len, 8), 0);
+        gives(bm_write_batch_addref(batch, counted.ref.map, counted.key, counted.ref.key_len, 1),
+              0);
         gives(bm_write_batch_commit(batch), counted.slot->there ? 0 : BM_E_NOT_FOUND);
         bm_write_batch_free(batch);
         if (!counted.slot->there)

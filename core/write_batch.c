@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* Several keys at once: atomic write batches, and the plain batch insert. */
+/* Atomic write batches: several changes of keys in one transaction. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "links.h"
 #include "store.h"
-#include "view.h"
 
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
-enum batch_what { WRITE_INSERT, WRITE_DELETE, WRITE_COUNT };
+enum batch_what { WRITE_INSERT, WRITE_DELETE, WRITE_COUNT, WRITE_ADDREF };
 
-/* One change; key and value stand behind it. The last one of a key counts. */
+/* One change; key and value stand behind it. There is one of each key. */
 struct batch_item {
         struct bm_map *map;
         enum batch_what what;
-        uint64_t count, record_id;
+        uint64_t count; /* of the record; WRITE_ADDREF: what is added, two's complement */
+        uint64_t record_id;
         size_t key_len, value_len;
         size_t step;
         struct bm_drop_step drop;
-        UT_hash_handle hh; /* by map and key, to find one that is replaced */
+        UT_hash_handle hh; /* by map and key */
         uint8_t bytes[];   /* map pointer and key (the table's key), then the value */
 };
 
@@ -69,53 +69,107 @@ struct bm_write_batch *bm_write_batch_free(struct bm_write_batch *batch)
         return NULL;
 }
 
+static struct batch_item *new_item(const struct bm_target *target, const void *value,
+                                   size_t value_len)
+{
+        struct batch_item *item = calloc(1, sizeof(*item) + PREFIX + target->key_len + value_len);
+        if (!item)
+                return NULL;
+        item->map = target->map;
+        item->key_len = target->key_len;
+        item->value_len = value_len;
+        memcpy(item->bytes, &target->map, PREFIX);
+        memcpy(item->bytes + PREFIX, target->key, target->key_len);
+        if (value_len)
+                memcpy(item->bytes + PREFIX + target->key_len, value, value_len);
+        return item;
+}
+
+static void take_out(struct bm_write_batch *b, struct batch_item *item)
+{
+        b->bytes -= item->key_len + item->value_len;
+        HASH_DEL(b->items, item);
+        free(item);
+}
+
+/* The change that the batch has of ITEM's key; NULL: none yet. */
+static struct batch_item *find_same(struct bm_write_batch *b, const struct batch_item *item,
+                                    unsigned hash)
+{
+        struct batch_item *same;
+        HASH_FIND_BYHASHVALUE(hh, b->items, item->bytes, PREFIX + item->key_len, hash, same);
+        return same;
+}
+
+static bool is_delta(int64_t delta)
+{
+        return delta <= (int64_t)BM_COUNT_MAX && delta >= -(int64_t)BM_COUNT_MAX;
+}
+
+/* Adds to what the batch says of a key already. */
+static int add_to(struct batch_item *old, uint64_t delta)
+{
+        uint64_t sum = old->count + delta;
+        /* counts have 62 bits: below zero wraps to above the limit */
+        if (old->what == WRITE_ADDREF ? !is_delta((int64_t)sum) : sum > BM_COUNT_MAX)
+                return BM_E_COUNT;
+        old->count = sum;
+        return 0;
+}
+
+/* Takes over ITEM if 0 is returned. */
+static int put_in(struct bm_write_batch *b, struct batch_item *item, unsigned hash)
+{
+        struct batch_item *old = find_same(b, item, hash);
+        int r = 0;
+        if (old && (item->what == WRITE_COUNT || item->what == WRITE_ADDREF)) {
+                if (old->what == WRITE_DELETE)
+                        return BM_E_NOT_FOUND;
+                if (item->what == WRITE_ADDREF)
+                        r = add_to(old, item->count);
+                else
+                        old->count = item->count;
+                if (r == 0 && item->what == WRITE_COUNT && old->what == WRITE_ADDREF)
+                        old->what = WRITE_COUNT;
+                if (r == 0)
+                        free(item);
+                return r;
+        }
+        HASH_ADD_KEYPTR_BYHASHVALUE(hh, b->items, item->bytes, PREFIX + item->key_len, hash, item);
+        if (!item->hh.tbl)
+                return -ENOMEM;
+        b->bytes += item->key_len + item->value_len;
+        if (old)
+                take_out(b, old);
+        return 0;
+}
+
+/* COUNT, whatever it means, was looked at. */
 static int add(struct bm_write_batch *b, enum batch_what what, struct bm_map *map, const void *key,
                size_t key_len, const void *value, size_t value_len, uint64_t count)
 {
         struct bm_target target;
-        struct batch_item *old;
         int r = bm_target_init(&target, map, key, key_len); /* the limits of keys */
         if (r < 0 || map->store != b->store)
                 return -EINVAL;
-        if (count > BM_COUNT_MAX)
-                return BM_E_COUNT;
         if (value_len > BM_VALUE_INLINE || b->bytes + key_len + value_len > BM_BATCH_MAX)
                 return -EFBIG;
-        struct batch_item *item = calloc(1, sizeof(*item) + PREFIX + key_len + value_len);
+        struct batch_item *item = new_item(&target, value, value_len);
         if (!item)
                 return -ENOMEM;
-        item->map = map;
         item->what = what;
         item->count = count;
-        item->key_len = key_len;
-        item->value_len = value_len;
-        memcpy(item->bytes, &map, PREFIX);
-        memcpy(item->bytes + PREFIX, key, key_len);
-        if (value_len)
-                memcpy(item->bytes + PREFIX + key_len, value, value_len);
-        HASH_FIND(hh, b->items, item->bytes, PREFIX + key_len, old);
-        if (old && what == WRITE_COUNT && old->what == WRITE_INSERT) {
-                old->count = count;
+        r = put_in(b, item, (unsigned)target.hash);
+        if (r != 0)
                 free(item);
-                return 0;
-        }
-        HASH_ADD_KEYPTR(hh, b->items, item->bytes, PREFIX + key_len, item);
-        if (!item->hh.tbl) {
-                free(item);
-                return -ENOMEM;
-        }
-        b->bytes += key_len + value_len;
-        if (old) {
-                b->bytes -= old->key_len + old->value_len;
-                HASH_DEL(b->items, old);
-                free(old);
-        }
-        return 0;
+        return r;
 }
 
 int bm_write_batch_insert(struct bm_write_batch *batch, struct bm_map *map, const void *key,
                           size_t key_len, const void *value, size_t value_len, uint64_t count)
 {
+        if (count > BM_COUNT_MAX)
+                return BM_E_COUNT;
         return add(batch, WRITE_INSERT, map, key, key_len, value, value_len, count);
 }
 
@@ -128,7 +182,17 @@ int bm_write_batch_delete(struct bm_write_batch *batch, struct bm_map *map, cons
 int bm_write_batch_count(struct bm_write_batch *batch, struct bm_map *map, const void *key,
                          size_t key_len, uint64_t count)
 {
+        if (count > BM_COUNT_MAX)
+                return BM_E_COUNT;
         return add(batch, WRITE_COUNT, map, key, key_len, NULL, 0, count);
+}
+
+int bm_write_batch_addref(struct bm_write_batch *batch, struct bm_map *map, const void *key,
+                          size_t key_len, int64_t delta)
+{
+        if (!is_delta(delta))
+                return BM_E_COUNT;
+        return add(batch, WRITE_ADDREF, map, key, key_len, NULL, 0, (uint64_t)delta);
 }
 
 /* A record with several names may be met by more than one of them: what an
@@ -142,6 +206,15 @@ static void set_count(struct bm_step *s, uint64_t count)
         s->action = BM_ACT_COUNT;
         s->next = (struct bm_record){
                 .type = BM_REC_COUNT, .record_id = s->found.record.record_id, .count = count};
+}
+
+static int add_count(struct bm_step *s, uint64_t delta)
+{
+        uint64_t count = (s->action == BM_ACT_LOOK ? s->found.count : s->next.count) + delta;
+        if (count > BM_COUNT_MAX)
+                return BM_E_COUNT;
+        set_count(s, count);
+        return 0;
 }
 
 static int fill_insert(struct bm_txn *txn, struct batch_item *item, size_t record)
@@ -177,6 +250,8 @@ static int fill_item(struct bm_txn *txn, struct batch_item *item)
                         return BM_E_NOT_FOUND;
                 set_count(&txn->steps[record], item->count);
                 return 0;
+        case WRITE_ADDREF:
+                return there ? add_count(&txn->steps[record], item->count) : BM_E_NOT_FOUND;
         case WRITE_DELETE:
                 return there ? bm_delete_step(txn, item->step, record, &item->drop) : 0;
         case WRITE_INSERT:
@@ -199,6 +274,13 @@ static int fill_batch(struct bm_txn *txn, void *ctx)
         return 0;
 }
 
+/* Nobody looks at the value of what is only counted. */
+static enum bm_trust trust_of(const struct batch_item *item)
+{
+        return item->what == WRITE_INSERT || item->what == WRITE_DELETE ? BM_TRUST_NOTHING
+                                                                        : BM_TRUST_VALUE;
+}
+
 int bm_write_batch_commit(struct bm_write_batch *b)
 {
         struct batch_item *item, *next;
@@ -209,8 +291,10 @@ int bm_write_batch_commit(struct bm_write_batch *b)
         bm_txn_init(&txn, b->store);
         HASH_ITER(hh, b->items, item, next)
         {
-                item->record_id = atomic_fetch_add(&b->store->next_record, 1);
-                r = bm_txn_add(&txn, item->map, item_key(item), item->key_len, &item->step);
+                if (item->what == WRITE_INSERT)
+                        item->record_id = atomic_fetch_add(&b->store->next_record, 1);
+                r = bm_txn_add_trusted(&txn, item->map, item_key(item), item->key_len,
+                                       trust_of(item), &item->step);
                 if (r < 0)
                         break;
         }
@@ -219,64 +303,5 @@ int bm_write_batch_commit(struct bm_write_batch *b)
         bm_txn_deinit(&txn);
         if (r == 0)
                 clear(b);
-        return r;
-}
-
-/* The plain one: each item for itself. */
-
-struct insert_new {
-        const struct bm_batch_item *item;
-        size_t place;
-        uint64_t record_id;
-        void (*duplicate)(void *ctx, size_t item, const struct bm_view *existing);
-        void *ctx;
-};
-
-static int fill_new(struct bm_txn *txn, void *ctx)
-{
-        struct insert_new *in = ctx;
-        struct bm_step *s = &txn->steps[0];
-        struct bm_view view;
-        size_t record;
-        if (s->found.there) {
-                int r = bm_txn_record(txn, 0, &record);
-                if (r == 0)
-                        r = bm_view_init(&view, &txn->steps[record].found);
-                if (r == 0 && in->duplicate)
-                        in->duplicate(in->ctx, in->place, &view);
-                return r;
-        }
-        s->action = BM_ACT_PUT;
-        s->next = (struct bm_record){
-                .type = BM_REC_PUT,
-                .record_id = in->record_id,
-                .count = 1,
-                .value = in->item->value,
-                .value_len = (uint32_t)in->item->value_len,
-        };
-        return 0;
-}
-
-/* From the end, so that of equal keys the last is the one that is new. */
-int bm_batch_insert(struct bm_map *map, const struct bm_batch_item *items, size_t n_items,
-                    void (*duplicate)(void *ctx, size_t item, const struct bm_view *existing),
-                    void *ctx)
-{
-        int r = 0;
-        for (size_t i = 0; i < n_items; i++) {
-                if (items[i].value_len > BM_VALUE_INLINE)
-                        return -EFBIG;
-        }
-        for (size_t i = n_items; i-- > 0 && r == 0;) {
-                struct insert_new in = {
-                        .item = &items[i], .place = i, .duplicate = duplicate, .ctx = ctx};
-                struct bm_txn txn;
-                in.record_id = atomic_fetch_add(&map->store->next_record, 1);
-                bm_txn_init(&txn, map->store);
-                r = bm_txn_add(&txn, map, items[i].key, items[i].key_len, NULL);
-                if (r == 0)
-                        r = bm_txn_run(&txn, fill_new, &in);
-                bm_txn_deinit(&txn);
-        }
         return r;
 }
