@@ -2,7 +2,8 @@
 """libbucketmap against other stores on one load: rates, latencies, disk, memory.
 
 The loads are run one after the other by the program bench-core; in each all
-stores take turns. Ratios are against the best of the others in that line, but the floor:
+stores take turns. hit_many and ref_many take 16 keys at once, by the store's own call if it has one;
+their latencies are those of 16. Ratios are against the best of the others in that line, but the floor:
 "memory" is a hash table in memory that finds and does nothing else."""
 import argparse
 import json
@@ -14,7 +15,8 @@ import plots
 
 OURS = "bucketmap"
 FLOOR = "memory"  # no store: what one operation after the other costs at least
-PHASES = ["insert", "hit", "miss", "scan", "ref", "overwrite_same", "overwrite_other", "delete"]
+PHASES = ["insert", "hit", "hit_many", "miss", "scan", "ref", "ref_many", "overwrite_same",
+          "overwrite_other", "delete"]
 
 # what DESIGN.md wants of a rate, as ratios to the best other: first, goal
 RATES = {"insert": (1.2, 1.5), "miss": (1.2, 1.5), "hit": (1.3, 2), "delete": (1.0, 1.5),
@@ -95,7 +97,7 @@ def show(name, figures, keys):
 
 def wanted_rate(name, phase):
     if name in ("", " 10 M"):
-        return RATES.get(phase)
+        return RATES.get(phase.removesuffix("_many"))
     if phase == "insert" and name == " 1000 a sync":
         return SYNCED["1000"]
     if phase == "insert" and name == " each synced":

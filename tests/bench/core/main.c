@@ -156,7 +156,7 @@ static void report_phase(struct bench *b, enum phase phase, const struct runner 
                          const struct result *sum, double median)
 {
         json_t *o = object_in(object_in(b->report, phase_names[phase]), r->peer->name);
-        double n = phase == PHASE_SCAN ? (double)b->options.load.n_keys : (double)sum->latency.n;
+        double n = (double)b->options.load.n_keys;
 
         json_object_set_new(o, "ops_per_s", json_real(median));
         json_object_set_new(o, "cpu_us_per_op", json_real((double)sum->cpu_ns / n / 1e3));
@@ -354,9 +354,11 @@ static void run(struct bench *b)
                 return;
         open_all(b, "loaded");
         run_phase(b, PHASE_HIT);
+        run_phase(b, PHASE_HIT_MANY);
         run_phase(b, PHASE_MISS);
         run_phase(b, PHASE_SCAN);
         run_phase(b, PHASE_REF);
+        run_phase(b, PHASE_REF_MANY);
         run_phase(b, PHASE_OVERWRITE_SAME);
         run_phase(b, PHASE_OVERWRITE_OTHER);
         close_all(b, "overwritten", b->logical[1], true);

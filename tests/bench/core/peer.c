@@ -31,6 +31,29 @@ const struct peer *const bench_peers[] = {
         NULL,
 };
 
+int peer_get_many(const struct peer *peer, void *session, const struct peer_key *keys, size_t n,
+                  look_fn look, void *const *ctxs)
+{
+        if (peer->get_many)
+                return peer->get_many(session, keys, n, look, ctxs);
+        for (size_t i = 0; i < n; i++) {
+                if (peer->get(session, keys[i].key, keys[i].len, look, ctxs[i]) != 1)
+                        return -1;
+        }
+        return 0;
+}
+
+int peer_ref_many(const struct peer *peer, void *session, const struct peer_key *keys, size_t n)
+{
+        if (peer->ref_many)
+                return peer->ref_many(session, keys, n);
+        for (size_t i = 0; i < n; i++) {
+                if (peer->ref(session, keys[i].key, keys[i].len) != 0)
+                        return -1;
+        }
+        return 0;
+}
+
 size_t pack_count(void *buf, const void *value, size_t len, uint64_t count)
 {
         memcpy(buf, &count, COUNT_BYTES);

@@ -27,6 +27,14 @@ struct setup {
 /* Gets to see a value where the store has it, or a copy if it cannot show. */
 typedef void (*look_fn)(void *ctx, const void *value, size_t len, uint64_t count);
 
+/* Keys that the phases hit_many and ref_many take at once. */
+enum { MANY = 16 };
+
+struct peer_key {
+        const void *key;
+        size_t len;
+};
+
 /*
  * A handle is opened once and attached to by each thread; what attach returns
  * is used by that thread alone. Results: 0 good (get and del: 0 nothing
@@ -46,9 +54,19 @@ struct peer {
         int (*get)(void *session, const void *key, size_t key_len, look_fn look, void *ctx);
         int (*ref)(void *session, const void *key, size_t key_len); /* count + 1 */
         int (*del)(void *session, const void *key, size_t key_len);
+        /* The same of N keys, each of which is there; NULL: the store has no such call. Results 0.
+         */
+        int (*get_many)(void *session, const struct peer_key *keys, size_t n, look_fn look,
+                        void *const *ctxs);
+        int (*ref_many)(void *session, const struct peer_key *keys, size_t n);
         int (*scan)(void *session, look_fn look, void *ctx);
         int (*sync)(void *session); /* everything so far is durable */
 };
+
+/* By the call of the store, or else one key after the other. */
+int peer_get_many(const struct peer *peer, void *session, const struct peer_key *keys, size_t n,
+                  look_fn look, void *const *ctxs);
+int peer_ref_many(const struct peer *peer, void *session, const struct peer_key *keys, size_t n);
 
 /* NULL-terminated; those whose library was there at build time. Ours first. */
 extern const struct peer *const bench_peers[];

@@ -75,6 +75,45 @@ static int ours_ref(void *session, const void *key, size_t key_len)
         return bm_addref(session, key, key_len, NULL);
 }
 
+static int ours_get_many(void *session, const struct peer_key *keys, size_t n, look_fn look,
+                         void *const *ctxs)
+{
+        struct bm_key ours[MANY];
+        struct bm_view views[MANY];
+        int results[MANY], result = 0;
+
+        for (size_t i = 0; i < n; i++)
+                ours[i] = (struct bm_key){keys[i].key, keys[i].len};
+        bm_read_values(session, ours, n, views, results);
+        for (size_t i = 0; i < n; i++) {
+                if (results[i] == 0 && views[i].large)
+                        results[i] = look_large(session, keys[i].key, keys[i].len, &views[i], look,
+                                                ctxs[i]);
+                else if (results[i] == 0)
+                        look(ctxs[i], views[i].value, views[i].size, views[i].count);
+                if (results[i] != 0)
+                        result = -1;
+                bm_view_release(&views[i]);
+        }
+        return result;
+}
+
+/* All or nothing. */
+static int ours_ref_many(void *session, const struct peer_key *keys, size_t n)
+{
+        struct bm_write_batch *batch;
+        int result = bm_write_batch_new(bm_map_store(session), &batch);
+
+        if (result != 0)
+                return result;
+        for (size_t i = 0; i < n && result == 0; i++)
+                result = bm_write_batch_addref(batch, session, keys[i].key, keys[i].len, 1);
+        if (result == 0)
+                result = bm_write_batch_commit(batch);
+        bm_write_batch_free(batch);
+        return result;
+}
+
 static int ours_del(void *session, const void *key, size_t key_len)
 {
         int result = bm_delete_key(session, key, key_len);
@@ -108,7 +147,7 @@ static int ours_sync(void *session)
 const struct peer peer_bucketmap = {
         .name = "bucketmap",
         .settings = "told the number of keys; else defaults: commit interval 5 s, checkpoints and "
-                    "compaction on",
+                    "compaction on; many at once by bm_read_values and atomic write batches",
         .threads = true,
         .open = ours_open,
         .close = ours_close,
@@ -117,6 +156,8 @@ const struct peer peer_bucketmap = {
         .insert = ours_insert,
         .get = ours_get,
         .ref = ours_ref,
+        .get_many = ours_get_many,
+        .ref_many = ours_ref_many,
         .del = ours_del,
         .scan = ours_scan,
         .sync = ours_sync,

@@ -8,6 +8,8 @@
 
 struct rocks {
         rocksdb_t *db;
+        rocksdb_column_family_handle_t
+                *family; /* the default one, which calls for many want named */
         rocksdb_options_t *options;
         rocksdb_readoptions_t *read;
         rocksdb_writeoptions_t *write;
@@ -43,7 +45,9 @@ static void *rocks_open(const struct setup *setup)
         r->read = rocksdb_readoptions_create();
         r->write = rocksdb_writeoptions_create();
         rocksdb_writeoptions_set_sync(r->write, setup->durability == EACH);
-        r->db = rocksdb_open(r->options, path, &error);
+        r->db = rocksdb_open_column_families(r->options, path, 1, (const char *const[]){"default"},
+                                             (const rocksdb_options_t *const[]){r->options},
+                                             &r->family, &error);
         return failed(error) == 0 ? r : NULL;
 }
 
@@ -51,6 +55,7 @@ static int rocks_close(void *db)
 {
         struct rocks *r = db;
 
+        rocksdb_column_family_handle_destroy(r->family);
         rocksdb_close(r->db);
         rocksdb_readoptions_destroy(r->read);
         rocksdb_writeoptions_destroy(r->write);
@@ -99,6 +104,35 @@ static int rocks_get(void *session, const void *key, size_t key_len, look_fn loo
         return 1;
 }
 
+static int rocks_get_many(void *session, const struct peer_key *keys, size_t n, look_fn look,
+                          void *const *ctxs)
+{
+        struct rocks *r = session;
+        rocksdb_pinnableslice_t *slices[MANY] = {NULL};
+        const char *names[MANY];
+        char *errors[MANY] = {NULL};
+        size_t lens[MANY];
+        int result = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                names[i] = keys[i].key;
+                lens[i] = keys[i].len;
+        }
+        rocksdb_batched_multi_get_cf(r->db, r->read, r->family, n, names, lens, slices, errors, 0);
+        for (size_t i = 0; i < n; i++) {
+                size_t len;
+
+                if (failed(errors[i]) != 0 || !slices[i]) {
+                        result = -1;
+                        continue;
+                }
+                const char *value = rocksdb_pinnableslice_value(slices[i], &len);
+                look_packed(look, ctxs[i], value, len);
+                rocksdb_pinnableslice_destroy(slices[i]);
+        }
+        return result;
+}
+
 static int rocks_ref(void *session, const void *key, size_t key_len)
 {
         struct rocks *r = session;
@@ -112,6 +146,42 @@ static int rocks_ref(void *session, const void *key, size_t key_len)
         rocksdb_put(r->db, r->write, key, key_len, value, len, &error);
         free(value);
         return failed(error);
+}
+
+struct rocks_change {
+        rocksdb_writebatch_t *batch;
+        const struct peer_key *key;
+};
+
+/* Called with what was read for the key of CTX. */
+static void rocks_put_changed(void *ctx, const void *value, size_t len, uint64_t count)
+{
+        static _Thread_local char buf[PACKED_MAX];
+        const struct rocks_change *change = ctx;
+
+        len = pack_count(buf, value, len, count + 1);
+        rocksdb_writebatch_put(change->batch, change->key->key, change->key->len, buf, len);
+}
+
+/* What its documentation has for it: read together, write together. */
+static int rocks_ref_many(void *session, const struct peer_key *keys, size_t n)
+{
+        struct rocks *r = session;
+        struct rocks_change changes[MANY];
+        rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+        void *ctxs[MANY];
+        char *error = NULL;
+        int result;
+
+        for (size_t i = 0; i < n; i++) {
+                changes[i] = (struct rocks_change){batch, &keys[i]};
+                ctxs[i] = &changes[i];
+        }
+        result = rocks_get_many(session, keys, n, rocks_put_changed, ctxs);
+        if (result == 0)
+                rocksdb_write(r->db, r->write, batch, &error);
+        rocksdb_writebatch_destroy(batch);
+        return failed(error) == 0 ? result : -1;
 }
 
 /* RocksDB does not say whether there was something to delete. */
@@ -163,6 +233,8 @@ const struct peer peer_rocksdb = {
         .insert = rocks_insert,
         .get = rocks_get,
         .ref = rocks_ref,
+        .get_many = rocks_get_many,
+        .ref_many = rocks_ref_many,
         .del = rocks_del,
         .scan = rocks_scan,
         .sync = rocks_sync,

@@ -8,9 +8,11 @@
 const char *const phase_names[N_PHASES] = {
         [PHASE_INSERT] = "insert",
         [PHASE_HIT] = "hit",
+        [PHASE_HIT_MANY] = "hit_many",
         [PHASE_MISS] = "miss",
         [PHASE_SCAN] = "scan",
         [PHASE_REF] = "ref",
+        [PHASE_REF_MANY] = "ref_many",
         [PHASE_OVERWRITE_SAME] = "overwrite_same",
         [PHASE_OVERWRITE_OTHER] = "overwrite_other",
         [PHASE_DELETE] = "delete",
@@ -41,6 +43,41 @@ static void compare(void *ctx, const void *value, size_t len, uint64_t count)
 
         expected->good =
                 len == expected->len && count == 1 && memcmp(value, expected->value, len) == 0;
+}
+
+struct many {
+        char names[MANY][KEY_MAX];
+        struct peer_key keys[MANY];
+        struct expected expected[MANY];
+        void *ctxs[MANY];
+};
+
+static int read_back_many(const struct work *w, void *session, struct many *m, size_t n)
+{
+        if (peer_get_many(w->peer, session, m->keys, n, compare, m->ctxs) != 0)
+                return -1;
+        for (size_t i = 0; i < n; i++) {
+                if (!m->expected[i].good)
+                        return -1;
+        }
+        return 0;
+}
+
+/* Up to MANY keys from the NUMBER-th of the walk on. */
+static int operation_on_many(const struct work *w, void *session, uint64_t number, size_t n)
+{
+        struct many m;
+
+        for (size_t k = 0; k < n; k++) {
+                uint64_t i = data_shuffled(number + k, w->load->n_keys, w->slice.phase);
+
+                m.keys[k] = (struct peer_key){m.names[k], data_key(i, m.names[k])};
+                m.expected[k] = (struct expected){0};
+                m.expected[k].value = data_value(w->load->workload, i, 0, &m.expected[k].len);
+                m.ctxs[k] = &m.expected[k];
+        }
+        return w->slice.phase == PHASE_HIT_MANY ? read_back_many(w, session, &m, n)
+                                                : peer_ref_many(w->peer, session, m.keys, n);
 }
 
 static int read_back(const struct work *w, void *session, uint64_t i, const char *key,
@@ -87,6 +124,8 @@ static int operation(const struct work *w, void *session, uint64_t number)
                 return write_value(w, session, i, 2, key, key_len);
         case PHASE_DELETE:
                 return peer->del(session, key, key_len) == 1 ? 0 : -1;
+        case PHASE_HIT_MANY:
+        case PHASE_REF_MANY:
         case PHASE_SCAN:
         case N_PHASES:
                 break;
@@ -96,7 +135,16 @@ static int operation(const struct work *w, void *session, uint64_t number)
 
 static bool writes(enum phase phase)
 {
-        return phase != PHASE_HIT && phase != PHASE_MISS && phase != PHASE_SCAN;
+        return phase != PHASE_HIT && phase != PHASE_HIT_MANY && phase != PHASE_MISS &&
+               phase != PHASE_SCAN;
+}
+
+/* Keys of one operation, of LEFT that the slice has still. */
+static uint64_t step(enum phase phase, uint64_t left)
+{
+        uint64_t n = phase == PHASE_HIT_MANY || phase == PHASE_REF_MANY ? MANY : 1;
+
+        return n < left ? n : left;
 }
 
 /* The syncs belong to the operation that they follow, and so to its latency. */
@@ -143,12 +191,14 @@ static void *run(void *arg)
                 w->error = scan(w, session);
                 latency_add(&w->latency, latency_now() - before);
         } else {
-                for (uint64_t i = 0; i < w->slice.n && w->error == 0; i++) {
+                for (uint64_t i = 0, n; i < w->slice.n && w->error == 0; i += n) {
                         uint64_t now;
 
-                        w->error = operation(w, session, w->slice.first + i);
+                        n = step(w->slice.phase, w->slice.n - i);
+                        w->error = n == 1 ? operation(w, session, w->slice.first + i)
+                                          : operation_on_many(w, session, w->slice.first + i, n);
                         if (w->error == 0)
-                                w->error = settle(w, session, i + 1);
+                                w->error = settle(w, session, i + n);
                         now = latency_now();
                         latency_add(&w->latency, now - before);
                         before = now;

@@ -9,9 +9,11 @@
 enum phase {
         PHASE_INSERT,
         PHASE_HIT,
+        PHASE_HIT_MANY,
         PHASE_MISS,
         PHASE_SCAN,
         PHASE_REF,
+        PHASE_REF_MANY,
         PHASE_OVERWRITE_SAME,
         PHASE_OVERWRITE_OTHER,
         PHASE_DELETE,
@@ -22,7 +24,7 @@ extern const char *const phase_names[N_PHASES];
 
 struct slice {
         enum phase phase;
-        uint64_t first, n; /* of the phase's operations; PHASE_SCAN is one operation of n keys */
+        uint64_t first, n; /* keys; PHASE_SCAN is one operation */
 };
 
 /* What does not change between slices. */
