@@ -54,6 +54,24 @@ value() {
         assert_equal "$(mounts_below "$SCRATCH")" ""
 }
 
+@test "core: every phase of ours, and the floor; after a kill and a power cut too" {
+        require_bench
+        local phase
+        run_cmd python3 "$SOURCE/tests/bench/core.py" --keys 3000 --peers bucketmap,memory --dir "$SCRATCH" --json core.json
+        for phase in insert hit hit_many miss scan ref ref_many overwrite_same overwrite_other delete; do
+                value core.json "$phase" bucketmap ops_per_s
+                value core.json "floor of $phase" memory cpu_us_per_op
+        done
+        value core.json overwritten bucketmap disk_over_logical
+        run_cmd "$BENCH_BUILD/tests/bench/core/bench-core" --keys=3000 --reopen --peers=bucketmap --dir="$SCRATCH" --json=reopen.json
+        value reopen.json reopen bucketmap killed_open_ms
+        value reopen.json reopen bucketmap cut_open_ms
+        # each value is compared with what was written, by two threads and of other sizes as well
+        run_cmd "$BENCH_BUILD/tests/bench/core/bench-core" --keys=1000 --threads=2 --workload=files --peers=bucketmap --dir="$SCRATCH"
+        run_cmd "$BENCH_BUILD/tests/bench/core/bench-core" --keys=1000 --sync=each --insert-only --peers=bucketmap --dir="$SCRATCH"
+        run_cmd -64 "$BENCH_BUILD/tests/bench/core/bench-core" --keys=10
+}
+
 @test "background: latencies beside checkpoints and compaction" {
         require_bench
         run_cmd python3 "$SOURCE/tests/bench/background.py" --quick --keys 20000 --dir "$SCRATCH" --json background.json

@@ -78,7 +78,7 @@ static int ours_ref(void *session, const void *key, size_t key_len)
 static int ours_get_many(void *session, const struct peer_key *keys, size_t n, look_fn look,
                          void *const *ctxs)
 {
-        struct bm_key ours[MANY];
+        struct bm_key ours[MANY] = {{0}};
         struct bm_view views[MANY];
         int results[MANY], result = 0;
 

@@ -109,9 +109,9 @@ static int rocks_get_many(void *session, const struct peer_key *keys, size_t n, 
 {
         struct rocks *r = session;
         rocksdb_pinnableslice_t *slices[MANY] = {NULL};
-        const char *names[MANY];
+        const char *names[MANY] = {NULL};
         char *errors[MANY] = {NULL};
-        size_t lens[MANY];
+        size_t lens[MANY] = {0};
         int result = 0;
 
         for (size_t i = 0; i < n; i++) {
