@@ -89,6 +89,10 @@ void bm_log_note_sync(struct bm_log *log);
 uint32_t bm_log_seal(const struct bm_segment *segment, uint64_t offset,
                      const struct bm_segment *next, uint8_t out[BM_SEAL_ROOM]);
 
+/* Append lock held. Makes room for one more filled segment before it is needed, so that sealing
+ * cannot fail half way. -ENOMEM. */
+int bm_log_reserve_unsynced(struct bm_log *log);
+
 /* Hands out what a flush up to *TAIL must sync: the segments sealed since the
  * last call (malloc'd array, the caller's) and the active one. */
 int bm_log_take_unsynced(struct bm_log *log, struct bm_segment ***segments, size_t *n,

@@ -13,93 +13,25 @@
  * should the index ever be made anew.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "checkpoint.h"
-#include "compact.h"
 #include "error.h"
-#include "recover.h"
-#include "recover_start.h"
 #include "repair_private.h"
-#include "space.h"
 #include "store.h"
-#include "superblock.h"
 
-enum { PATH_ROOM = 8192, LOG_GAP = 1 << 24 };
-
-/* Telling */
-
-struct name_of_map {
-        uint64_t map_id;
-        char *name;
-        bool failed;
-};
-
-static int is_its_entry(void *ctx, const struct bm_item *item)
+int bm_repair_add(struct bm_repair *rp, const struct bm_misfit *misfit)
 {
-        struct name_of_map *n = ctx;
-        if (item->view.map_id != n->map_id)
-                return 0;
-        n->name = strndup(item->key, item->key_len);
-        return 1;
-}
-
-/* The names of the maps above, as far as they have one. */
-static void path_of(struct bm_store *store, uint64_t map_id, char path[PATH_ROOM])
-{
-        size_t at = PATH_ROOM - 1;
-        path[at] = 0;
-        for (unsigned depth = 0; map_id >= BM_MAP_FIRST && depth < 1000; depth++) {
-                struct name_of_map n = {.map_id = map_id};
-                const uint64_t parent_id = bm_maps_parent(&store->maps, map_id);
-                struct bm_map *parent = bm_maps_get(&store->maps, parent_id);
-                char nameless[48];
-                if (parent)
-                        n.failed = bm_keys(parent, is_its_entry, &n) < 0;
-                bm_maps_put(&store->maps, parent);
-                snprintf(nameless, sizeof(nameless), "(map %llu)", (unsigned long long)map_id);
-                const char *name = n.name ? n.name : nameless;
-                const size_t len = strlen(name);
-                const bool fits = len + 1 <= at;
-                if (fits) {
-                        path[--at] = '/';
-                        at -= len;
-                        memcpy(path + at, name, len);
-                }
-                free(n.name);
-                if (!fits || name == nameless)
-                        break;
-                map_id = parent_id;
+        if (rp->n == rp->cap) {
+                size_t cap = rp->cap ? rp->cap * 2 : 64;
+                struct bm_misfit *grown = realloc(rp->misfits, cap * sizeof(*grown));
+                if (!grown)
+                        return -ENOMEM;
+                rp->misfits = grown;
+                rp->cap = cap;
         }
-        memmove(path, path + at, PATH_ROOM - at);
+        rp->misfits[rp->n++] = *misfit;
+        return 0;
 }
-
-void bm_repair_say(struct bm_repair *rp, uint64_t map_id, const void *key, size_t key_len,
-                   const char *fmt, ...)
-{
-        char message[600], path[PATH_ROOM];
-        va_list ap;
-        va_start(ap, fmt);
-        vsnprintf(message, sizeof(message), fmt, ap);
-        va_end(ap);
-        path_of(rp->store, map_id, path);
-        const struct bm_finding finding = {
-                .kind = BM_CHECK_RECORD,
-                .map_id = map_id,
-                .key = key_len ? key : NULL,
-                .key_len = key_len,
-                .path = path,
-                .message = message,
-        };
-        rp->n_findings++;
-        rp->args->finding(rp->args->ctx, &finding);
-}
-
-/* Walking */
 
 int bm_repair_each(struct bm_repair *rp, struct bm_map *map, bm_repair_fn fn)
 {
@@ -140,20 +72,6 @@ int bm_repair_each_map(struct bm_repair *rp, bm_repair_fn fn)
         }
         bm_maps_list_free(&rp->store->maps, maps, n);
         return r;
-}
-
-int bm_repair_add(struct bm_repair *rp, const struct bm_misfit *misfit)
-{
-        if (rp->n == rp->cap) {
-                size_t cap = rp->cap ? rp->cap * 2 : 64;
-                struct bm_misfit *grown = realloc(rp->misfits, cap * sizeof(*grown));
-                if (!grown)
-                        return -ENOMEM;
-                rp->misfits = grown;
-                rp->cap = cap;
-        }
-        rp->misfits[rp->n++] = *misfit;
-        return 0;
 }
 
 /* What a map holds, without what is lost. */
@@ -228,120 +146,6 @@ static int look(struct bm_repair *rp)
         return r;
 }
 
-/* Writing */
-
-struct highest {
-        uint64_t log, cold;
-};
-
-static int note_old(void *ctx, struct bm_segment *s)
-{
-        struct highest *h = ctx;
-        /* all that lives in it is copied; its file is closed by now */
-        atomic_store(&s->synced, atomic_load(&s->used));
-        if (s->header.kind == BM_SEGMENT_LOG && s->header.number > h->log)
-                h->log = s->header.number;
-        if (s->header.kind == BM_SEGMENT_COLD && s->header.number > h->cold)
-                h->cold = s->header.number;
-        return 0;
-}
-
-static int forget_old(void *ctx, struct bm_segment *s)
-{
-        struct highest *h = ctx;
-        if (atomic_load(&s->state) == BM_SEGMENT_PREPARED && s->header.kind != BM_SEGMENT_INDEX &&
-            s->header.number <= (s->header.kind == BM_SEGMENT_LOG ? h->log : h->cold)) {
-                s->emptied = true;
-                atomic_store(&s->state, BM_SEGMENT_SEALED);
-        }
-        return 0;
-}
-
-/* The file is lost. Its name must last longer than those of the old files. */
-static int make_manifest(struct bm_store *store)
-{
-        const int dir = store->drives.drives[0].dir;
-        store->manifests.fd =
-                bm_io_call(store->io, open_at, dir, BM_FILE_MANIFEST, O_RDWR | O_CREAT, 0600);
-        if (store->manifests.fd < 0)
-                return store->manifests.fd;
-        return bm_io_call(store->io, sync_dir, dir);
-}
-
-/* Whatever is in force from here on is written far behind all that was. */
-static int begin_writing(struct bm_repair *rp, struct highest *h)
-{
-        struct bm_store *store = rp->store;
-        struct bm_segment *segment;
-        bm_drives_each(&store->drives, note_old, h);
-        store->read_only = false;
-        store->log.epoch += BM_SALVAGE_EPOCHS;
-        if (store->next_cold <= h->cold)
-                store->next_cold = h->cold + 1;
-        const uint64_t number = h->log + LOG_GAP;
-        if (bm_pos_number(bm_pos(number, 0)) != number)
-                return -EOVERFLOW;
-        int r = store->manifests.fd < 0 ? make_manifest(store) : 0;
-        if (r == 0)
-                r = bm_start_log(store, number, 0, &segment);
-        if (r == 0)
-                bm_start_at(store, segment, BM_SEGMENT_HEADER,
-                            bm_pos(segment->header.number, BM_SEGMENT_HEADER));
-        return r;
-}
-
-static int write_all(struct bm_repair *rp)
-{
-        struct bm_store *store = rp->store;
-        struct highest h = {0};
-        int r = bm_recount(store);
-        if (r == 0)
-                r = begin_writing(rp, &h);
-        if (r == 0)
-                r = bm_repair_place(rp, false);
-        bm_drives_each(&store->drives, forget_old, &h);
-        if (r == 0)
-                r = bm_compact_all(store, h.log + 1, h.cold + 1);
-        if (r == 0)
-                r = bm_checkpoint_write(store, false);
-        return r;
-}
-
-/* Files that are no segments any more: a header that is damaged. Those of another store stay. */
-struct left_out {
-        struct bm_store *store;
-        unsigned drive;
-};
-
-static int remove_left_out(void *ctx, const char *name)
-{
-        const struct left_out *l = ctx;
-        struct bm_drives *d = &l->store->drives;
-        struct bm_segment *s;
-        uint32_t file_id;
-        if (bm_segment_parse_name(name, &file_id) != 0 || bm_drives_segment(d, file_id))
-                return 0;
-        int r = bm_segment_open(d->io, d->drives[l->drive].segments, file_id, BM_SEGMENT_READ, &s);
-        if (r == 0)
-                bm_segment_free(s);
-        else if (r == BM_E_DAMAGED || r == BM_E_NOT_FOUND)
-                (void)bm_io_call(d->io, unlink_at, d->drives[l->drive].segments, name);
-        return 0;
-}
-
-static int finish(struct bm_repair *rp)
-{
-        struct bm_drives *d = &rp->store->drives;
-        int r = 0;
-        for (unsigned i = 0; i < d->n_drives && r == 0; i++) {
-                struct left_out l = {.store = rp->store, .drive = i};
-                r = bm_superblock_mend(d->io, d->drives[i].dir);
-                if (r == 0)
-                        r = bm_io_call(d->io, list, d->drives[i].segments, remove_left_out, &l);
-        }
-        return r;
-}
-
 /* Whether an ordinary open goes past nothing. Before the lock is taken, which is ours alone. */
 static int is_refused(const char *path, const struct bm_config *looking, bool *refused)
 {
@@ -382,9 +186,9 @@ int bm_repair(const char *path, const struct bm_config *config, const struct bm_
         if (r == 0 && damaged && args->dry_run)
                 r = bm_repair_place(&rp, true);
         if (r == 0 && damaged && !args->dry_run) {
-                r = write_all(&rp);
+                r = bm_repair_write(&rp);
                 if (r == 0)
-                        r = finish(&rp);
+                        r = bm_repair_finish(&rp);
         }
         /* after a failure nothing may be closed in order: the old store stays */
         if (r != 0)

@@ -61,5 +61,9 @@ int bm_repair_look_at_patch(struct bm_repair *rp, const struct bm_record *r);
 int bm_repair_place_patch(struct bm_repair *rp, struct bm_misfit *m, bool dry);
 /* Says what becomes of each, and does it unless DRY (repair_place.c). */
 int bm_repair_place(struct bm_repair *rp, bool dry);
+/* Writes the repaired store beside the old one, puts it in force, and takes away what no ordinary
+ * close would (repair_write.c). */
+int bm_repair_write(struct bm_repair *rp);
+int bm_repair_finish(struct bm_repair *rp);
 
 #endif

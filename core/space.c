@@ -10,14 +10,9 @@
 #include "store.h"
 
 enum {
-        SEGMENTS_WANTED = 64,      /* so many make up what lives, */
-        SEGMENTS_FEW = 32,         /* or so many, where those would be smaller than a huge page */
-        TABLES_SLACK = 64 << 10,   /* headers, and the ends of blocks */
-        BLOCK_BYTES_A_ROW = 512,   /* fewer bytes has no index block that has a row in the tables */
-        HUGE_PAGE_FROM = 32 << 20, /* bytes that live, */
-        RECORD_BYTES = 64,         /* a small one: what a key that is foreseen counts as */
-        HUGE_PAGE_DISK = 1 << 30,  /* and of the disk, for segments of a huge page or more */
-        PIECE_SHARE = 2,           /* of a segment is what the log gets of the reserve at a time */
+        TABLES_SLACK = 64 << 10, /* headers, and the ends of blocks */
+        BLOCK_BYTES_A_ROW = 512, /* fewer bytes has no index block that has a row in the tables */
+        PIECE_SHARE = 2,         /* of a segment is what the log gets of the reserve at a time */
 };
 
 static const uint64_t smallest = UINT64_C(1) << BM_SEGMENT_LOG2_MIN;
@@ -31,51 +26,6 @@ struct parts {
 static uint64_t whole(const struct parts *p)
 {
         return p->log + p->cold + p->checkpoint + p->growth;
-}
-
-/* Of the keys that whoever opened the store said would come. */
-static uint64_t foreseen_bytes(const struct bm_store *store)
-{
-        uint64_t keys = 0;
-        for (size_t i = 0; i < (size_t)1 << store->root->buckets_log2; i++)
-                keys += atomic_load_explicit(&store->root->buckets[i].index.anticipated,
-                                             memory_order_relaxed);
-        return keys * RECORD_BYTES;
-}
-
-/* Whether a huge page is a small part of all. */
-static bool suits_huge_pages(const struct bm_store *store, uint64_t bytes)
-{
-        return store->disk_bytes >= HUGE_PAGE_DISK &&
-               (bytes >= HUGE_PAGE_FROM || foreseen_bytes(store) >= HUGE_PAGE_FROM);
-}
-
-/* What suits the amount that lives, however full the disk is. */
-static uint64_t wanted_size(struct bm_store *store)
-{
-        uint64_t bytes = bm_max_u64(bm_sum(store, BM_SUM_LIVE_BYTES),
-                                    atomic_load_explicit(&store->lived, memory_order_relaxed));
-        if (store->disk_bytes && bytes > store->disk_bytes)
-                bytes = store->disk_bytes;
-        /* to the nearer power of two */
-        uint64_t size = bm_min_u64(bytes / SEGMENTS_FEW, UINT64_C(1) << BM_HUGE_PAGE_LOG2);
-        size = bm_max_u64(bm_max_u64(size, bytes / SEGMENTS_WANTED), smallest);
-        unsigned log2 = bm_log2_floor(size + size / 3);
-        unsigned max = store->drives.superblock.segment_log2_max;
-        if (log2 < BM_HUGE_PAGE_LOG2 && suits_huge_pages(store, bytes))
-                log2 = BM_HUGE_PAGE_LOG2;
-        return UINT64_C(1) << (log2 < max ? log2 : max);
-}
-
-void bm_space_note(struct bm_store *store, bool quiet)
-{
-        const uint64_t live = bm_sum(store, BM_SUM_LIVE_BYTES), before = atomic_load(&store->lived);
-        atomic_store(&store->lived, quiet ? live : bm_max_u64(live, before));
-}
-
-uint64_t bm_space_segment_size(struct bm_store *store)
-{
-        return wanted_size(store);
 }
 
 struct sums {
@@ -114,7 +64,7 @@ static uint64_t checkpoint_bytes(struct bm_store *store, const struct sums *sums
 static struct parts parts_of(struct bm_store *store)
 {
         struct sums sums = {0};
-        uint64_t size = wanted_size(store);
+        uint64_t size = bm_space_segment_size(store);
         bm_drives_each(&store->drives, add_segment, &sums);
         /* copies do not fill their segments wholly: half as much again */
         uint64_t output = bm_max_u64(sums.output, size);
@@ -173,7 +123,7 @@ struct request {
 /* Without reserve_lock, for the new segment is written and synced. Rather a small one than none. */
 static int make_from_disk(struct bm_store *store, const struct request *q)
 {
-        uint64_t size = wanted_size(store);
+        uint64_t size = bm_space_segment_size(store);
         int r;
         do
                 r = q->make(q->ctx, size);
@@ -188,7 +138,7 @@ static int make_from_reserve(struct bm_store *store, const struct request *q, ui
         pthread_mutex_lock(&store->reserve_lock);
         if (q->needed(q->ctx)) {
                 uint64_t part = store->reserved > kept ? store->reserved - kept : 0;
-                uint64_t size = bm_max_u64(wanted_size(store) / PIECE_SHARE, smallest);
+                uint64_t size = bm_max_u64(bm_space_segment_size(store) / PIECE_SHARE, smallest);
                 while (size > smallest && size > part)
                         size /= 2;
                 r = -ENOSPC;
