@@ -8,10 +8,16 @@
 #include "large_change.h"
 #include "store.h"
 
+/*
+ * What is cut is privileged, as a deletion is, where no more is written than dies: the shorter
+ * record, or last chunk, in place of the longer one, a head in place of a head. A head's further
+ * cut and its drop come on top, less than it has itself, and go with the next sweep.
+ */
 static int truncate_inline(struct bm_txn *txn, struct bm_change *c)
 {
         const struct bm_record *was = bm_change_record(txn, c);
         uint32_t size = (uint32_t)c->size, keep = was->value_len < size ? was->value_len : size;
+        txn->privileged = size == 0 || size < was->value_len;
         if (keep)
                 memcpy(c->chunk, was->value, keep);
         memset(c->chunk + keep, 0, size - keep);
@@ -28,6 +34,7 @@ static int shrink_to_inline(struct bm_txn *txn, struct bm_change *c)
                 r = bm_change_chunk(txn, c, step, 0, &bytes, &have);
         if (r != 0)
                 return r;
+        txn->privileged = have >= size;
         have = have < size ? have : size;
         if (have)
                 memcpy(c->chunk, bytes, have);
@@ -42,6 +49,7 @@ static int shrink_large(struct bm_txn *txn, struct bm_change *c)
         uint32_t rest = (uint32_t)(c->size & (BM_CHUNK - 1));
         uint64_t from = last + (rest > 0);
         int r = 0;
+        txn->privileged = true;
         if (rest > 0) {
                 const uint8_t *bytes;
                 uint32_t have;
@@ -65,6 +73,7 @@ static int shrink_large(struct bm_txn *txn, struct bm_change *c)
 static int fill_truncate(struct bm_txn *txn, void *ctx)
 {
         struct bm_change *c = ctx;
+        txn->privileged = false;
         int r = bm_change_look(txn, c);
         if (r != 0)
                 return r;
@@ -98,7 +107,7 @@ int bm_truncate(const struct bm_ref *ref, uint64_t size, bm_meta_fn fn, void *ct
         c->size = size;
         c->trust = size == 0 ? BM_TRUST_VALUE : BM_TRUST_NOTHING; /* nothing of the value stays */
         c->new_data_id = atomic_fetch_add(&ref->map->store->next_data, 1);
-        int r = bm_change_run(c, fill_truncate, size == 0);
+        int r = bm_change_run(c, fill_truncate, false);
         /* an orphan that is inline again has nothing for the sweeper to spare */
         if (r == 0 && ref->map->id == BM_MAP_ORPHANS && c->inline_again)
                 bm_large_release(ref->map->store, c->head.data_id);

@@ -106,6 +106,44 @@ END
         check_store
 }
 
+# to the last 512 bytes of a log segment
+fill_to_the_brim() {
+        fill
+        local size
+        for size in 30000 3000 3; do
+                for i in {1..20000}; do
+                        head -c "$size" piece >"$MNT/small-$size-$i" || break
+                done 2>/dev/null
+        done
+}
+
+@test "cutting files short works on a full disk, too" {
+        require_command python3
+        local size
+        head -c 3000000 /dev/urandom >large
+        for size in 2999999 1000000 100000 20000 1000 1; do
+                cp large "$MNT/large-$size"
+        done
+        head -c 10000 large >"$MNT/inline"
+        fill_to_the_brim
+        run_cmd -any sh -c 'head -c 3000 /dev/zero >"$0"' "$MNT/one more"
+        assert_output --partial "No space left on device"
+        for size in 2999999 1000000 100000 20000 1000 1; do
+                run_cmd truncate -s "$size" "$MNT/large-$size"
+                cmp <(head -c "$size" large) "$MNT/large-$size"
+        done
+        run_cmd truncate -s 5000 "$MNT/inline"
+        cmp <(head -c 5000 large) "$MNT/inline"
+        # byte by byte: far more is written than the disk has room for
+        run_cmd python3 -c 'import os, sys
+for size in range(19999, 17000, -1):
+    os.truncate(sys.argv[1], size)' "$MNT/large-20000"
+        cmp <(head -c 17001 large) "$MNT/large-20000"
+        all_whole
+        umount_store
+        check_store
+}
+
 @test "killed on a full disk: it opens again, with everything" {
         fill
         kill_daemon KILL
