@@ -28,9 +28,9 @@ int bm_recover(struct bm_store *store);
 /* What a replay found (replay.c). */
 struct bm_segment;
 struct bm_replay {
-        uint64_t end;     /* X: start of the first incomplete or invalid frame */
-        uint64_t durable; /* D: the highest position known to be durable */
-        uint64_t records;
+        uint64_t end;            /* X: start of the first incomplete or invalid frame */
+        uint64_t durable;        /* D: the highest position known to be durable */
+        uint64_t records, bytes; /* from there on */
         uint64_t next_record, next_map, next_data; /* lowest free ids */
 };
 

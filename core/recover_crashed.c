@@ -166,6 +166,13 @@ static int raise_numbers(void *ctx, struct bm_segment *s)
         return 0;
 }
 
+/* Until a checkpoint comes the next open would have to replay it again. */
+static void note_replayed(struct bm_store *store, const struct bm_replay *replay)
+{
+        store->replayed_records = replay->records;
+        atomic_store(&store->manifests.log_at_last, UINT64_C(0) - replay->bytes);
+}
+
 int bm_start_rebuilt(struct bm_store *store, uint64_t generation)
 {
         struct bm_replay rp = {.next_record = 2, .next_map = BM_MAP_FIRST, .next_data = 1};
@@ -183,7 +190,7 @@ int bm_start_rebuilt(struct bm_store *store, uint64_t generation)
         if (r != 0)
                 return r;
         bm_start_ids(store, &rp);
-        store->replayed_records = rp.records;
+        note_replayed(store, &rp);
         r = bm_recount(store);
         if (r != 0 || store->read_only)
                 return r;
@@ -217,7 +224,7 @@ int bm_start_crashed(struct bm_store *store)
                 bm_store_note_damage(store);
         }
         bm_start_ids(store, &rp);
-        store->replayed_records = rp.records;
+        note_replayed(store, &rp);
         store->log.epoch = m->epoch + 1;
         r = bm_recount(store);
         if (r == 0)

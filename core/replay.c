@@ -230,9 +230,11 @@ static int replay_chain(struct reader *rd, struct bm_segment *s, uint64_t from)
                         begin_segment(s);
                         continue;
                 }
-                r = replay_frame(rd, bm_pos(s->header.number, at) >= from);
+                const bool counts = bm_pos(s->header.number, at) >= from;
+                r = replay_frame(rd, counts);
                 if (r != 0)
                         return r;
+                rd->replay->bytes += counts ? len : 0;
                 if (!bm_mapped_intact(s->base + at, len))
                         return cannot_read(rd->store, s, at);
                 at += len;

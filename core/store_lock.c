@@ -56,6 +56,10 @@ int bm_store_lock(struct bm_store *store)
         int flags = alone ? O_RDWR | O_CREAT : O_RDONLY;
         store->lock_fd = bm_io_call(store->io, open_at, store->drives.drives[0].dir, BM_FILE_LOCK,
                                     flags, 0600);
+        /* who only reads makes none: it would not be the owner's */
+        if (store->lock_fd == -ENOENT)
+                bm_problem_set("%s/%s, which a mount makes anew", store->drives.drives[0].path,
+                               BM_FILE_LOCK);
         if (store->lock_fd < 0)
                 return bm_store_not_plain(store, BM_FILE_LOCK, store->lock_fd);
         int r = bm_io_call(store->io, lock, store->lock_fd, alone);

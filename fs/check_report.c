@@ -20,7 +20,8 @@ static void clear_progress(struct check_report *report)
 
 /* Findings */
 
-/* The key with the maps that it is in, as a path below the mount; its length in *LEN. */
+/* The key with the maps that it is in, as a path below the mount; its length in *LEN. Of a record
+ * whose key is not known the map alone. */
 static char *full_path(const struct bm_finding *finding, size_t *len)
 {
         size_t path_len = finding->path ? strlen(finding->path) : 0;
@@ -34,9 +35,17 @@ static char *full_path(const struct bm_finding *finding, size_t *len)
                 if (path[path_len - 1] != '/')
                         path[(*len)++] = '/';
         }
-        memcpy(path + *len, finding->key, finding->key_len);
-        *len += finding->key_len;
+        if (finding->key) {
+                memcpy(path + *len, finding->key, finding->key_len);
+                *len += finding->key_len;
+        }
         return path;
+}
+
+/* What is in no map that somebody sees has neither. */
+static bool has_path(const struct bm_finding *finding)
+{
+        return finding->key || (finding->path && finding->path[0]);
 }
 
 static const char *kind_name(enum bm_check_kind kind)
@@ -91,7 +100,7 @@ void check_report_finding(void *ctx, const struct bm_finding *finding)
 {
         struct check_report *report = ctx;
         size_t path_len = 0;
-        char *path = finding->key ? full_path(finding, &path_len) : NULL;
+        char *path = has_path(finding) ? full_path(finding, &path_len) : NULL;
         int r;
 
         /* or we would wait for a reader that takes no more */
@@ -99,7 +108,7 @@ void check_report_finding(void *ctx, const struct bm_finding *finding)
                 return;
         clear_progress(report);
         report->n_findings++;
-        if (finding->key && !path)
+        if (has_path(finding) && !path)
                 r = -ENOMEM;
         else if (report->json)
                 r = print_json_finding(finding, path, path_len);

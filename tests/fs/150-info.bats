@@ -79,6 +79,8 @@ END
         before=$(tree_sum)
         run_bm info --json "$STORE"
         assert_equal "$(jq .keys <<<"$stdout")" 1
+        # a record of some 100 bytes, though this replayed it in memory
+        assert_equal "$(jq '.replay_bytes > 50 and .replay_bytes < 4000' <<<"$stdout")" true
         assert_equal "$(tree_sum)" "$before"
 }
 

@@ -124,3 +124,17 @@ other_format() {
         chmod 600 "$STORE"/segments/*
         check_store
 }
+
+@test "a missing lock file is named, and made anew by a mount" {
+        require_fuse
+        run_bm create "$STORE"
+        rm "$STORE/lock"
+        for command in info check; do
+                run_bm -2 "$command" "$STORE"
+                [[ $stderr = *"$STORE/lock, which a mount makes anew: No such file or directory" ]]
+        done
+        [ ! -e "$STORE/lock" ]
+        mount_store
+        umount_store
+        run_bm check "$STORE"
+}

@@ -71,9 +71,11 @@ static void findings_for_people(void **state)
         check_report_finding(&report, &other);
         other.map_id = 3;
         check_report_finding(&report, &other);
+        other.path = "dir/below/";
+        check_report_finding(&report, &other);
         assert_string_equal(release(), "$'some dir/\\377b': checksum of \"it\"\n"
-                                       "(no key): bad\n(map 3): bad\n");
-        assert_int_equal(report.n_findings, 3);
+                                       "(no key): bad\n(map 3): bad\ndir/below/: bad\n");
+        assert_int_equal(report.n_findings, 4);
 }
 
 static void findings_for_programs(void **state)
