@@ -17,7 +17,7 @@ enum {
 
 static const uint64_t smallest = UINT64_C(1) << BM_SEGMENT_LOG2_MIN;
 
-/* What the parts of the reserve must have. */
+/* What the parts of the reserve must have: 5.5 times a segment, and the checkpoint's. */
 struct parts {
         uint64_t log, cold, checkpoint;
         uint64_t growth; /* what ordinary writes may add to the checkpoint's until the next look */
@@ -236,7 +236,16 @@ bool bm_space_is_exhausted(struct bm_store *store)
 uint64_t bm_space_available(struct bm_store *store, uint64_t free)
 {
         /* a segment more, or nothing */
-        return bm_space_is_short(store) || free < smallest ? 0 : free;
+        if (bm_space_is_short(store) || free < smallest)
+                return 0;
+        /* filled with that, larger segments make the reserve larger */
+        const struct parts parts = parts_of(store);
+        const uint64_t size = bm_space_segment_size(store);
+        const uint64_t larger = bm_space_segment_size_with(store, free);
+        const uint64_t want = whole(&parts) + (larger > size ? (larger - size) * 11 / 2 : 0);
+        const uint64_t reserved = bm_space_reserved(store);
+        const uint64_t lacks = want > reserved ? want - reserved : 0;
+        return free > lacks + smallest ? free - lacks : smallest;
 }
 
 bool bm_space_refill(struct bm_store *store)

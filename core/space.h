@@ -45,6 +45,9 @@ void bm_space_note(struct bm_store *store, bool quiet);
  * emptied a store may fill it again, with spares of that size. */
 uint64_t bm_space_segment_size(struct bm_store *store);
 
+/* The same if so many bytes MORE lived. */
+uint64_t bm_space_segment_size_with(struct bm_store *store, uint64_t more);
+
 /* Allocates SIZE bytes of whatever it is; 0 or a negative errno. */
 typedef int (*bm_space_make_fn)(void *ctx, uint64_t size);
 

@@ -29,11 +29,9 @@ static bool suits_huge_pages(const struct bm_store *store, uint64_t bytes)
                (bytes >= HUGE_PAGE_FROM || foreseen_bytes(store) >= HUGE_PAGE_FROM);
 }
 
-/* What suits the amount that lives, however full the disk is. */
-uint64_t bm_space_segment_size(struct bm_store *store)
+/* What suits BYTES that live, however full the disk is. */
+static uint64_t size_for(const struct bm_store *store, uint64_t bytes)
 {
-        uint64_t bytes = bm_max_u64(bm_sum(store, BM_SUM_LIVE_BYTES),
-                                    atomic_load_explicit(&store->lived, memory_order_relaxed));
         if (store->disk_bytes && bytes > store->disk_bytes)
                 bytes = store->disk_bytes;
         /* to the nearer power of two */
@@ -45,6 +43,22 @@ uint64_t bm_space_segment_size(struct bm_store *store)
         if (log2 < BM_HUGE_PAGE_LOG2 && suits_huge_pages(store, bytes))
                 log2 = BM_HUGE_PAGE_LOG2;
         return UINT64_C(1) << (log2 < max ? log2 : max);
+}
+
+static uint64_t lived(struct bm_store *store)
+{
+        return bm_max_u64(bm_sum(store, BM_SUM_LIVE_BYTES),
+                          atomic_load_explicit(&store->lived, memory_order_relaxed));
+}
+
+uint64_t bm_space_segment_size(struct bm_store *store)
+{
+        return size_for(store, lived(store));
+}
+
+uint64_t bm_space_segment_size_with(struct bm_store *store, uint64_t more)
+{
+        return size_for(store, lived(store) + more);
 }
 
 void bm_space_note(struct bm_store *store, bool quiet)
