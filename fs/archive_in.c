@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * libarchive gives a name that stands in the header encoded (pax.h) as it is,
+ * or without telling that it was decoded, and newer ones drop the long ones:
+ * so the attributes are taken from the header itself. One reader decompresses,
+ * and what it hands to the second, which reads the entries, is kept as long as
+ * it may be the header of one.
+ */
 #include "archive_in.h"
 
 #include <archive.h>
@@ -8,44 +15,145 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pax.h"
+#include "quote.h"
 #include "xattr.h"
 
 #define BLOCK_BYTES (128u << 10)
 #define TARGET_MAX  4095u
+#define KEPT_MAX    (32u << 20) /* of memory, whatever an archive claims as a header */
 
 struct archive_in {
-        struct archive *archive;
+        struct archive *stream, *archive;
+        tree_failed_fn failed;
+        void *failed_ctx;
+        bool in_entry;     /* the last header was read */
+        bool in_header;    /* one is being read, which begins at HEADER_AT */
+        int64_t header_at; /* in the stream that is not compressed */
+        char *kept;        /* what was handed over, KEPT_AT bytes in, and may be a header */
+        size_t kept_len, kept_size;
+        int64_t kept_at;
         uint8_t xattrs[FS_XATTR_LIST_MAX];
 };
 
-int archive_in_new(int fd, struct archive_in **inp)
+/* The stream */
+
+/* Forgets what lies before AT. */
+static void drop_kept(struct archive_in *in, int64_t at)
+{
+        size_t n = at > in->kept_at ? (size_t)(at - in->kept_at) : 0;
+
+        if (n > in->kept_len)
+                n = in->kept_len;
+        memmove(in->kept, in->kept + n, in->kept_len - n);
+        in->kept_len -= n;
+        in->kept_at += (int64_t)n;
+}
+
+static int keep(struct archive_in *in, const void *bytes, size_t len)
+{
+        drop_kept(in, in->in_header ? in->header_at : archive_filter_bytes(in->archive, 0));
+        if (in->kept_len + len > KEPT_MAX)
+                return -EFBIG;
+        if (in->kept_len + len > in->kept_size) {
+                size_t size = 2 * (in->kept_len + len);
+                char *kept = realloc(in->kept, size);
+
+                if (!kept)
+                        return -ENOMEM;
+                in->kept = kept;
+                in->kept_size = size;
+        }
+        memcpy(in->kept + in->kept_len, bytes, len);
+        in->kept_len += len;
+        return 0;
+}
+
+static la_ssize_t give_bytes(struct archive *archive, void *ctx, const void **bytes)
+{
+        struct archive_in *in = ctx;
+        la_int64_t offset;
+        size_t len = 0;
+        int status, result;
+
+        do
+                status = archive_read_data_block(in->stream, bytes, &len, &offset);
+        while (status == ARCHIVE_OK && !len);
+        if (status == ARCHIVE_EOF)
+                return 0;
+        if (status < ARCHIVE_WARN) {
+                archive_copy_error(archive, in->stream);
+                return -1;
+        }
+        result = keep(in, *bytes, len);
+        if (result) {
+                archive_set_error(archive, -result, "%s", strerror(-result));
+                return -1;
+        }
+        return (la_ssize_t)len;
+}
+
+static la_ssize_t give_nothing(struct archive *archive, void *ctx, const void **bytes)
+{
+        (void)archive;
+        (void)ctx;
+        *bytes = NULL;
+        return 0;
+}
+
+static int open_archives(struct archive_in *in, int fd)
+{
+        struct archive_entry *whole;
+        int status;
+
+        /* those that the library does itself; others would start programs */
+        archive_read_support_filter_gzip(in->stream);
+        archive_read_support_filter_bzip2(in->stream);
+        archive_read_support_filter_xz(in->stream);
+        archive_read_support_filter_zstd(in->stream);
+        archive_read_support_filter_lz4(in->stream);
+        archive_read_support_format_raw(in->stream);
+        archive_read_support_format_empty(in->stream);
+        archive_read_support_format_tar(in->archive);
+        status = archive_read_open_fd(in->stream, fd, BLOCK_BYTES);
+        if (status == ARCHIVE_OK)
+                status = archive_read_next_header(in->stream, &whole);
+        if (status != ARCHIVE_EOF && status < ARCHIVE_WARN) {
+                archive_copy_error(in->archive, in->stream);
+                return -EIO;
+        }
+        status = archive_read_open(in->archive, in, NULL,
+                                   status == ARCHIVE_EOF ? give_nothing : give_bytes, NULL);
+        return status == ARCHIVE_OK ? 0 : -EIO;
+}
+
+int archive_in_new(int fd, tree_failed_fn failed, void *failed_ctx, struct archive_in **inp)
 {
         struct archive_in *in = calloc(1, sizeof(*in));
-        struct archive *archive = archive_read_new();
 
-        if (!in || !archive) {
-                archive_read_free(archive);
-                free(in);
+        if (!in)
+                return -ENOMEM;
+        in->failed = failed;
+        in->failed_ctx = failed_ctx;
+        in->stream = archive_read_new();
+        in->archive = archive_read_new();
+        in->kept_size = 2 * BLOCK_BYTES;
+        in->kept = malloc(in->kept_size);
+        if (!in->stream || !in->archive || !in->kept) {
+                archive_in_free(in);
                 return -ENOMEM;
         }
-        in->archive = archive;
-        /* those that the library does itself; others would start programs */
-        archive_read_support_filter_gzip(archive);
-        archive_read_support_filter_bzip2(archive);
-        archive_read_support_filter_xz(archive);
-        archive_read_support_filter_zstd(archive);
-        archive_read_support_filter_lz4(archive);
-        archive_read_support_format_tar(archive);
         *inp = in;
-        if (archive_read_open_fd(archive, fd, BLOCK_BYTES) != ARCHIVE_OK)
-                return -EIO;
-        return 0;
+        return open_archives(in, fd);
 }
 
 struct archive_in *archive_in_free(struct archive_in *in)
 {
-        if (in)
-                archive_read_free(in->archive);
+        if (!in)
+                return NULL;
+        archive_read_free(in->archive);
+        archive_read_free(in->stream);
+        free(in->kept);
         free(in);
         return NULL;
 }
@@ -68,25 +176,87 @@ static const char *take_count(struct tree_entry *entry, const void *value, size_
         return NULL;
 }
 
-/* Attributes that have no place here, such as security.selinux, are left out, as tar does. */
-static const char *take_xattrs(struct archive_in *in, struct archive_entry *from,
-                               struct tree_entry *entry)
+/* The entry is stored without it. */
+static void leave_out(struct archive_in *in, const struct tree_entry *entry, const char *name,
+                      size_t len)
 {
-        const char *name, *problem = NULL;
-        const void *value;
-        size_t len;
+        char *quoted = quote_shell(name, len), *reason = NULL;
+
+        if (quoted &&
+            asprintf(&reason, "%s is no name of an attribute, which is left out", quoted) < 0)
+                reason = NULL;
+        in->failed(in->failed_ctx, entry->path,
+                   reason ? reason : "an attribute without a possible name is left out");
+        free(reason);
+        free(quoted);
+}
+
+/* Attributes that have no place here, such as security.selinux, are left out, as tar does. */
+static const char *take_xattr(struct archive_in *in, struct tree_entry *entry, const char *encoded,
+                              size_t encoded_len, const char *value, size_t len)
+{
+        char name[UINT8_MAX + 1];
+        enum fs_xattr_kind kind;
+
+        if (pax_decode_name(encoded, encoded_len, name, sizeof(name)) || !*name) {
+                leave_out(in, entry, encoded, encoded_len);
+                return NULL;
+        }
+        kind = fs_xattr_kind(name);
+        if (kind == FS_XATTR_KIND_REFCOUNT)
+                return take_count(entry, value, len);
+        if ((kind == FS_XATTR_KIND_USER || (kind == FS_XATTR_KIND_TRUSTED && geteuid() == 0)) &&
+            fs_xattr_set(in->xattrs, &entry->xattrs_len, name, value, len, 0))
+                return "its extended attributes are too large";
+        return NULL;
+}
+
+static bool has_prefix(const struct pax_record *record, const char *prefix)
+{
+        return record->key_len >= strlen(prefix) && !memcmp(record->key, prefix, strlen(prefix));
+}
+
+/* Of the records of one header, those of attributes; one that stands there twice is set once. */
+static const char *take_records(struct archive_in *in, struct tree_entry *entry, char *body,
+                                size_t len)
+{
+        const char *problem = NULL;
+        struct pax_record record;
+        size_t offset = 0;
+
+        while (!problem && !pax_next(body, len, &offset, &record)) {
+                size_t skip = strlen(PAX_XATTR);
+
+                if (has_prefix(&record, PAX_XATTR_ALSO)) {
+                        skip = strlen(PAX_XATTR_ALSO);
+                        record.value_len = pax_decode_value(record.value, record.value_len);
+                } else if (!has_prefix(&record, PAX_XATTR)) {
+                        continue;
+                }
+                problem = take_xattr(in, entry, record.key + skip, record.key_len - skip,
+                                     record.value, record.value_len);
+        }
+        return problem;
+}
+
+/* The headers that stand before an entry's own. */
+static const char *take_xattrs(struct archive_in *in, struct tree_entry *entry)
+{
+        const char *problem = NULL;
+        size_t at = (size_t)(in->header_at - in->kept_at);
 
         entry->xattrs = in->xattrs;
-        archive_entry_xattr_reset(from);
-        while (!problem && archive_entry_xattr_next(from, &name, &value, &len) == ARCHIVE_OK) {
-                enum fs_xattr_kind kind = fs_xattr_kind(name);
+        while (!problem && at <= in->kept_len && in->kept_len - at >= PAX_BLOCK) {
+                char *block = in->kept + at, type = pax_type(block);
+                size_t left = in->kept_len - at - PAX_BLOCK;
+                uint64_t len;
 
-                if (kind == FS_XATTR_KIND_REFCOUNT)
-                        problem = take_count(entry, value, len);
-                else if ((kind == FS_XATTR_KIND_USER ||
-                          (kind == FS_XATTR_KIND_TRUSTED && geteuid() == 0)) &&
-                         fs_xattr_set(in->xattrs, &entry->xattrs_len, name, value, len, 0))
-                        problem = "its extended attributes are too large";
+                if (!type || !strchr("xXgLKVA", type) || pax_size(block, &len) || len > left)
+                        break;
+                if (type == 'x' || type == 'X')
+                        problem = take_records(in, entry, block + PAX_BLOCK, len);
+                len = (len + PAX_BLOCK - 1) / PAX_BLOCK * PAX_BLOCK;
+                at += PAX_BLOCK + (len < left ? len : left);
         }
         return problem;
 }
@@ -130,10 +300,28 @@ static void take_times(struct archive_entry *from, struct fs_attr *attr)
         attr->birth = attr->ctime = fs_time_now();
 }
 
+static int next_header(struct archive_in *in, struct archive_entry **from)
+{
+        int status = ARCHIVE_OK;
+
+        /* first to its end, for the next header to begin there */
+        if (in->in_entry)
+                status = archive_read_data_skip(in->archive);
+        in->in_entry = false;
+        if (status == ARCHIVE_FATAL)
+                return status;
+        in->header_at = archive_filter_bytes(in->archive, 0);
+        in->in_header = true;
+        status = archive_read_next_header(in->archive, from);
+        in->in_header = false;
+        in->in_entry = status == ARCHIVE_OK || status == ARCHIVE_WARN;
+        return status;
+}
+
 int archive_in_next(struct archive_in *in, struct tree_entry *entry, const char **problem)
 {
         struct archive_entry *from;
-        int status = archive_read_next_header(in->archive, &from);
+        int status = next_header(in, &from);
 
         if (status == ARCHIVE_EOF)
                 return 0;
@@ -151,7 +339,7 @@ int archive_in_next(struct archive_in *in, struct tree_entry *entry, const char 
         entry->attr.gid = (uint32_t)archive_entry_gid(from);
         *problem = take_type(from, entry);
         if (!*problem)
-                *problem = take_xattrs(in, from, entry);
+                *problem = take_xattrs(in, entry);
         return 1;
 }
 

@@ -7,8 +7,11 @@
 
 struct archive_in;
 
-/* From the descriptor FD, which stays the caller's. 0, or -ENOMEM; a negative errno. */
-int archive_in_new(int fd, struct archive_in **inp);
+/*
+ * From the descriptor FD, which stays the caller's. FAILED is told of what an entry
+ * lacks that can be stored all the same. 0, or -ENOMEM; a negative errno.
+ */
+int archive_in_new(int fd, tree_failed_fn failed, void *failed_ctx, struct archive_in **inp);
 
 /*
  * The next entry; what it points to is good until the next call. *PROBLEM gets

@@ -3,6 +3,10 @@
  * libarchive wants all of a sparse file, holes included, and leaves the holes
  * out itself: they are handed over as a mapping of zeros that takes no memory.
  * The parts between them are asked for beforehand, since they stand in the header.
+ *
+ * Names of attributes it writes in a way that no other program reads. It gets
+ * them in a form as long as the right one, which is put in its place in the
+ * header before that is written.
  */
 #include "archive_out.h"
 
@@ -14,7 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include "pax.h"
 #include "transfer.h"
 #include "xattr.h"
 
@@ -33,6 +39,10 @@ struct part {
 struct archive_out {
         struct archive *archive;
         struct archive_entry *entry;
+        int fd;
+        char *block; /* what is not yet written, while IN_HEADER all of the header */
+        size_t block_len, block_size;
+        bool in_header;
         tree_failed_fn failed;
         void *failed_ctx;
         char *buffer;
@@ -42,12 +52,72 @@ struct archive_out {
         bool finished;
 };
 
+/* Writing */
+
+static int write_all(int fd, const char *bytes, size_t len)
+{
+        while (len) {
+                ssize_t n = write(fd, bytes, len);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                bytes += n;
+                len -= (size_t)n;
+        }
+        return 0;
+}
+
+static int flush(struct archive_out *out)
+{
+        size_t len = out->block_len;
+
+        out->block_len = 0;
+        return write_all(out->fd, out->block, len);
+}
+
+static int append(struct archive_out *out, const char *bytes, size_t len)
+{
+        if (out->block_len + len > out->block_size) {
+                size_t size = 2 * (out->block_len + len);
+                char *block = realloc(out->block, size);
+
+                if (!block)
+                        return -ENOMEM;
+                out->block = block;
+                out->block_size = size;
+        }
+        memcpy(out->block + out->block_len, bytes, len);
+        out->block_len += len;
+        return 0;
+}
+
+static la_ssize_t take_bytes(struct archive *archive, void *ctx, const void *bytes, size_t len)
+{
+        struct archive_out *out = ctx;
+        int result = 0;
+
+        if (!out->in_header && out->block_len + len > BLOCK_BYTES)
+                result = flush(out);
+        if (!result && !out->in_header && len >= BLOCK_BYTES)
+                result = write_all(out->fd, bytes, len);
+        else if (!result)
+                result = append(out, bytes, len);
+        if (result) {
+                archive_set_error(archive, -result, "%s", strerror(-result));
+                return -1;
+        }
+        return (la_ssize_t)len;
+}
+
 int archive_out_new(int fd, tree_failed_fn failed, void *failed_ctx, struct archive_out **outp)
 {
         struct archive_out *out = calloc(1, sizeof(*out));
 
         if (!out)
                 return -ENOMEM;
+        out->fd = fd;
         out->failed = failed;
         out->failed_ctx = failed_ctx;
         out->archive = archive_write_new();
@@ -60,9 +130,8 @@ int archive_out_new(int fd, tree_failed_fn failed, void *failed_ctx, struct arch
             out->zeros == MAP_FAILED || archive_write_set_format_pax(out->archive) != ARCHIVE_OK ||
             /* as GNU tar writes them; the other form doubles the size */
             archive_write_set_options(out->archive, "pax:xattrheader=SCHILY") != ARCHIVE_OK ||
-            archive_write_set_bytes_per_block(out->archive, (int)BLOCK_BYTES) != ARCHIVE_OK ||
-            archive_write_set_bytes_in_last_block(out->archive, 1) != ARCHIVE_OK ||
-            archive_write_open_fd(out->archive, fd) != ARCHIVE_OK) {
+            archive_write_set_bytes_per_block(out->archive, 0) != ARCHIVE_OK ||
+            archive_write_open(out->archive, out, NULL, take_bytes, NULL) != ARCHIVE_OK) {
                 archive_out_free(out);
                 return -ENOMEM;
         }
@@ -79,6 +148,7 @@ struct archive_out *archive_out_free(struct archive_out *out)
                 archive_write_fail(out->archive);
         archive_write_free(out->archive);
         archive_entry_free(out->entry);
+        free(out->block);
         free(out->buffer);
         free(out->parts);
         if (out->zeros != MAP_FAILED)
@@ -132,6 +202,79 @@ static void find_parts(struct archive_out *out, const struct tree_entry *entry,
                 add_part(out, offset, entry->size - offset);
 }
 
+/* Names of attributes */
+
+/* A NAME as it shall be written, and one of that length of which libarchive changes nothing. */
+struct names {
+        char name[3 * UINT8_MAX + 1], stand_in[3 * UINT8_MAX + 1];
+        size_t len;
+        bool differ;
+};
+
+static void fill_names(struct names *names, const char *name)
+{
+        names->len = pax_encode_name(name, names->name);
+        for (size_t i = 0; i <= names->len; i++) {
+                char c = names->name[i];
+
+                names->stand_in[i] = c && (c < '!' || c > '~' || c == '%') ? '_' : c;
+        }
+        names->differ = strcmp(names->name, names->stand_in) != 0;
+}
+
+/* Stand-ins may be the same; of those with one value, too, it does not matter which is which. */
+static bool is_stand_in(const struct names *names, const struct fs_xattr *xattr,
+                        const struct pax_record *record)
+{
+        size_t prefix_len = strlen(PAX_XATTR);
+
+        return record->key_len == prefix_len + names->len &&
+               !memcmp(record->key, PAX_XATTR, prefix_len) &&
+               !memcmp(record->key + prefix_len, names->stand_in, names->len) &&
+               record->value_len == xattr->value_len &&
+               (!xattr->value_len || !memcmp(record->value, xattr->value, xattr->value_len));
+}
+
+static int put_name(char *body, size_t len, const struct names *names, const struct fs_xattr *xattr)
+{
+        struct pax_record record;
+        size_t offset = 0;
+        int result;
+
+        while ((result = pax_next(body, len, &offset, &record)) == 0) {
+                if (is_stand_in(names, xattr, &record)) {
+                        memcpy(record.key + strlen(PAX_XATTR), names->name, names->len);
+                        return 0;
+                }
+        }
+        return -EIO;
+}
+
+/* Puts the names into the header that begins at START of the block; its lengths stay. */
+static int put_names(struct archive_out *out, size_t start, const struct tree_entry *entry)
+{
+        char *header = out->block + start;
+        size_t header_len = out->block_len - start, offset = 0;
+        struct fs_xattr xattr;
+        int result = 0;
+
+        while (!result && !fs_xattr_next(entry->xattrs, entry->xattrs_len, &offset, &xattr)) {
+                char name[UINT8_MAX + 1] = "";
+                struct names names;
+                uint64_t body_len;
+
+                memcpy(name, xattr.name, xattr.name_len);
+                fill_names(&names, name);
+                if (!names.differ || fs_xattr_kind(name) == FS_XATTR_KIND_SECURITY)
+                        continue;
+                if (header_len < PAX_BLOCK || pax_type(header) != 'x' ||
+                    pax_size(header, &body_len) || body_len > header_len - PAX_BLOCK)
+                        return -EIO;
+                result = put_name(header + PAX_BLOCK, body_len, &names, &xattr);
+        }
+        return result;
+}
+
 static void set_xattrs(struct archive_entry *to, const struct tree_entry *entry)
 {
         struct fs_xattr xattr;
@@ -140,11 +283,14 @@ static void set_xattrs(struct archive_entry *to, const struct tree_entry *entry)
 
         while (fs_xattr_next(entry->xattrs, entry->xattrs_len, &offset, &xattr) == 0) {
                 char name[UINT8_MAX + 1] = "";
+                struct names names;
 
                 memcpy(name, xattr.name, xattr.name_len);
+                fill_names(&names, name);
                 /* what a machine's security module says means nothing elsewhere */
                 if (fs_xattr_kind(name) != FS_XATTR_KIND_SECURITY)
-                        archive_entry_xattr_add_entry(to, name, xattr.value, xattr.value_len);
+                        archive_entry_xattr_add_entry(to, names.stand_in, xattr.value,
+                                                      xattr.value_len);
         }
         if (entry->has_count) {
                 int len = snprintf(text, sizeof(text), "%" PRIu64, entry->count);
@@ -280,6 +426,7 @@ int archive_out_add(struct archive_out *out, const struct tree_entry *entry,
                     const struct tree_value *value, uint64_t *n_bytes)
 {
         bool has_value = value && S_ISREG(entry->attr.mode) && !entry->first;
+        size_t start;
         int status, result;
 
         *n_bytes = 0;
@@ -289,12 +436,17 @@ int archive_out_add(struct archive_out *out, const struct tree_entry *entry,
         result = fill_entry(out, entry);
         if (result)
                 return result;
+        start = out->block_len;
+        out->in_header = true;
         status = archive_write_header(out->archive, out->entry);
+        out->in_header = false;
         if (status == ARCHIVE_FAILED) {
                 out->failed(out->failed_ctx, entry->path, archive_out_problem(out));
                 return 0;
         }
         result = archive_result(out, status);
+        if (!result && !entry->first)
+                result = put_names(out, start, entry);
         if (!result && has_value && entry->size)
                 result = write_value(out, entry, value);
         if (!result)
@@ -306,6 +458,9 @@ int archive_out_add(struct archive_out *out, const struct tree_entry *entry,
 
 int archive_out_finish(struct archive_out *out)
 {
+        int result;
+
         out->finished = true;
-        return archive_result(out, archive_write_close(out->archive));
+        result = archive_result(out, archive_write_close(out->archive));
+        return result ? result : flush(out);
 }

@@ -77,7 +77,7 @@ static int run(const struct request *request, struct sink *sink)
         sink->mode = request->keep ? FS_PUT_KEEP : request->replace ? FS_PUT_REPLACE : FS_PUT_NEW;
         sink->failed = transfer_failed;
         sink->failed_ctx = &transfer;
-        result = archive_in_new(STDIN_FILENO, &in);
+        result = archive_in_new(STDIN_FILENO, transfer_failed, &transfer, &in);
         if (result)
                 problem = archive_in_problem(in);
         else

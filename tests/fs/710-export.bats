@@ -156,6 +156,177 @@ run_import() {
         assert_equal "$(stat -c %Y "$MNT/d/b")" "$(stat -c %Y tree/d/b)"
 }
 
+# Attributes of all kinds of names: set_names PATH... sets them, show_names PATH... tells
+# which there are, as numbers.
+names() {
+        python3 - "$@" <<'END'
+import os, sys
+names = [b"a", b"sp ace", b" ", b"a=b", b"=", b"100%", b"%", b"%41", b"%3D", b"%253D", b"%zz", b"%00", b"\n", b"a\nb", b"a_b", b"a b", b"\x01\x7f",
+         "\u00e9".encode(), b"\xff\xfe", b"12 SCHILY.xattr.user.x=y\n", b"x" * 250, b"\xff" * 250, b"%" * 150 + b"y" * 100]
+wanted = {b"user." + n: (b"same" if n in (b"a b", b"a_b") else b"1\0\n=" + n) for n in names}
+for path in sys.argv[2:]:
+    if sys.argv[1] == "set":
+        for name, value in wanted.items():
+            os.setxattr(path, name, value)
+        continue
+    found = {os.fsencode(n): os.getxattr(path, n) for n in os.listxattr(path)}
+    for name in sorted(set(wanted) | set(found)):
+        if wanted.get(name) != found.get(name):
+            print(path, name, "wanted", wanted.get(name), "found", found.get(name))
+END
+}
+
+set_names() {
+        names set "$@"
+}
+
+show_names() {
+        names show "$@"
+}
+
+@test "every name of an attribute goes there and back" {
+        local from to
+        mount_store
+        mkdir "$MNT/d"
+        echo 1 >"$MNT/a"
+        head -c 100000 /dev/zero >"$MNT/d/long"
+        truncate -s 1M "$MNT/hole"
+        set_names "$MNT" "$MNT"/{a,d,d/long,hole}
+        "$BUCKETMAP" export "$MNT" >mounted.tar
+        umount_store
+        "$BUCKETMAP" export "$STORE" >closed.tar
+        for from in mounted closed; do
+                for to in closed mounted; do
+                        run_bm create "$SCRATCH/$from-$to"
+                        [ "$to" = closed ] || run_bm mount "$SCRATCH/$from-$to" "$OTHER"
+                        export ARCHIVE=$from.tar
+                        run_import "$SCRATCH/$from-$to"
+                        [ "$to" = mounted ] || run_bm mount "$SCRATCH/$from-$to" "$OTHER"
+                        assert_equal "$(show_names "$OTHER" "$OTHER"/{a,d,d/long,hole})" ""
+                        # over what is there, to which an attribute came
+                        setfattr -n user.more -v 1 "$OTHER/a"
+                        setfattr -n user.more -v 1 "$OTHER/d/long"
+                        [ "$to" = mounted ] || run_bm umount "$OTHER"
+                        run_import -r "$SCRATCH/$from-$to"
+                        [ "$to" = mounted ] || run_bm mount "$SCRATCH/$from-$to" "$OTHER"
+                        assert_equal "$(show_names "$OTHER" "$OTHER"/{a,d,d/long,hole})" ""
+                        run_bm umount "$OTHER"
+                done
+        done
+}
+
+@test "every name of an attribute goes to tar and comes from it, compressed too" {
+        mkdir t out
+        echo 1 >t/a
+        mount_store
+        echo 1 >"$MNT/a"
+        set_names "$MNT/a"
+        "$BUCKETMAP" export "$MNT" a >x.tar
+        tar --xattrs --xattrs-include='*' -xf x.tar -C out
+        setfattr -x user.bucketmap.refcount out/a
+        assert_equal "$(show_names out/a)" ""
+        set_names t/a
+        tar --xattrs -C t -czf y.tar.gz a
+        rm "$MNT/a"
+        export ARCHIVE=y.tar.gz
+        run_import "$MNT"
+        assert_equal "$(show_names "$MNT/a")" ""
+        setfattr -x user.a "$MNT/a"
+        run_import -r "$MNT"
+        assert_equal "$(show_names "$MNT/a")" ""
+}
+
+# Two records of each attribute, as libarchive writes them; and each of them alone.
+@test "an attribute that stands in the archive in two ways comes once" {
+        python3 - >x.tar <<'END'
+import base64, io, sys, tarfile, urllib.parse
+names = {b"sp ace": b"1", b"a%20b": b"2\0\n", b"a b": b"3", "\u00e9".encode(): b"", b"=": b"=", b"plain": b"12345", b"z" * 200: b"55"}
+with tarfile.open(fileobj=sys.stdout.buffer, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8", errors="surrogateescape") as tar:
+    for file, kinds in (("both", "LS"), ("back", "SL"), ("first", "L"), ("second", "S"), ("p" * 150, "LS")):
+        info = tarfile.TarInfo(file)
+        for name, value in names.items():
+            name = "user." + urllib.parse.quote(name, safe="")
+            for kind in kinds:
+                if kind == "L":
+                    info.pax_headers["LIBARCHIVE.xattr." + name] = base64.b64encode(value).decode().rstrip("=")
+                else:
+                    info.pax_headers["SCHILY.xattr." + name] = value.decode()
+        info.pax_headers["SCHILY.xattr.security.selinux"] = "x"
+        info.size = 700
+        tar.addfile(info, io.BytesIO(b"v" * 700))
+END
+        mount_store
+        export ARCHIVE=x.tar
+        run_import "$MNT"
+        assert_equal "$output" ""
+        python3 - "$MNT" <<'END'
+import os, sys
+names = {b"sp ace": b"1", b"a%20b": b"2\0\n", b"a b": b"3", "\u00e9".encode(): b"", b"=": b"=", b"plain": b"12345", b"z" * 200: b"55"}
+wanted = {b"user." + n: v for n, v in names.items()}
+for file in ("both", "back", "first", "second", "p" * 150):
+    path = os.path.join(sys.argv[1], file)
+    found = {os.fsencode(n): os.getxattr(path, n) for n in os.listxattr(path)}
+    assert found == wanted, (file, found)
+    assert os.path.getsize(path) == 700
+END
+}
+
+@test "an attribute without a possible name is told, and the rest stored" {
+        local long place
+        long=user.$(printf '%0251d' 0)
+        python3 - "$long" >x.tar <<'END'
+import sys, tarfile
+with tarfile.open(fileobj=sys.stdout.buffer, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+    info = tarfile.TarInfo("a b")
+    info.pax_headers = {"SCHILY.xattr." + name: "1" for name in ("user.x", sys.argv[1], "user.y")}
+    tar.addfile(info)
+END
+        export ARCHIVE=x.tar
+        for place in "$MNT" "$STORE"; do
+                mount_store
+                [ "$place" = "$MNT" ] || umount_store
+                run_import -1 "$place"
+                assert_equal "$stderr" "bucketmap: 'a b': $long is no name of an attribute, which is left out"
+                [ "$place" = "$MNT" ] || mount_store
+                assert_equal "$(getfattr -d "$MNT/a b" | grep user | sort)" $'user.x="1"\nuser.y="1"'
+                umount_store
+                rm -r "$STORE"
+        done
+}
+
+# A header of some size before each of them, after a value that ends anywhere.
+@test "attributes are found wherever their header lies in the archive" {
+        python3 - >x.tar <<'END'
+import io, random, sys, tarfile
+draw = random.Random(7)
+with tarfile.open(fileobj=sys.stdout.buffer, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+    for i in range(600):
+        info = tarfile.TarInfo("k%d" % i)
+        info.pax_headers = {"SCHILY.xattr.user.a%%3D%d" % i: "v" * draw.randrange(1, 3000)}
+        info.size = draw.choice((0, 10, 600, 40000))
+        tar.addfile(info, io.BytesIO(b"v" * info.size))
+END
+        for name in x.tar x.tar.xz; do
+                [ "$name" = x.tar ] || xz -k x.tar
+                mount_store
+                # the second time round, all values are passed over
+                export ARCHIVE=$name
+                run_import "$MNT"
+                run_import --keep "$MNT"
+                python3 - "$MNT" <<'END'
+import os, random, sys
+draw = random.Random(7)
+for i in range(600):
+    path = "%s/k%d" % (sys.argv[1], i)
+    assert os.listxattr(path) == ["user.a=%d" % i], (i, os.listxattr(path))
+    assert len(os.getxattr(path, "user.a=%d" % i)) == draw.randrange(1, 3000)
+    assert os.path.getsize(path) == draw.choice((0, 10, 600, 40000))
+END
+                umount_store
+                rm -r "$STORE"
+        done
+}
+
 @test "what cannot be exported gives no archive, not an empty one" {
         mkdir none
         run_bm -2 export "$SCRATCH/absent"
