@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "archive_out.h"
@@ -30,7 +31,8 @@ static const char help[] =
         "  bucketmap export STORE | zstd >backup.tar.zst\n\n"
         "A store that is not mounted is opened for reading. While a mounted one is exported it "
         "may change: each value is as it was when it was read, a long one perhaps a mixture.\n\n"
-        "Each key that could not be read is named. Exit codes: 0 fine, 1 some could not be "
+        "Each key that could not be read is named, and so is each socket, which no archive has a "
+        "place for. Exit codes: 0 fine, 1 some could not be "
         "read, 2 usage or system error, 3 in use.";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -63,8 +65,14 @@ static int add(void *ctx, const struct tree_entry *entry, const struct tree_valu
 {
         struct request *request = ctx;
         uint64_t n_bytes;
-        int result = archive_out_add(request->out, entry, value, &n_bytes);
+        int result;
 
+        /* no archive has a place for one, and nobody misses it: who listens makes it anew */
+        if (S_ISSOCK(entry->attr.mode)) {
+                transfer_note(&request->transfer, entry->path, "socket ignored");
+                return 0;
+        }
+        result = archive_out_add(request->out, entry, value, &n_bytes);
         transfer_step(&request->transfer, 1, n_bytes);
         return result;
 }

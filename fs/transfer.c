@@ -44,17 +44,23 @@ void transfer_step(struct transfer *transfer, uint64_t n_keys, uint64_t n_bytes)
         show(transfer);
 }
 
-void transfer_failed(void *ctx, const char *path, const char *reason)
+void transfer_note(struct transfer *transfer, const char *path, const char *text)
 {
-        struct transfer *transfer = ctx;
         char *quoted = quote_shell(path, strlen(path));
 
         if (transfer->shown)
                 fputs("\r\033[K", stderr);
         transfer->shown = false;
-        fprintf(stderr, "%s: %s: %s\n", PROGRAM, quoted ? quoted : path, reason);
-        transfer->n_failed++;
+        fprintf(stderr, "%s: %s: %s\n", PROGRAM, quoted ? quoted : path, text);
         free(quoted);
+}
+
+void transfer_failed(void *ctx, const char *path, const char *reason)
+{
+        struct transfer *transfer = ctx;
+
+        transfer_note(transfer, path, reason);
+        transfer->n_failed++;
 }
 
 int transfer_end(struct transfer *transfer)

@@ -22,6 +22,9 @@ void transfer_step(struct transfer *transfer, uint64_t n_keys, uint64_t n_bytes)
 /* A tree_failed_fn whose CTX is a struct transfer. */
 void transfer_failed(void *transfer, const char *path, const char *reason);
 
+/* Tells of PATH what is no failure. */
+void transfer_note(struct transfer *transfer, const char *path, const char *text);
+
 /* The last line of it; returns the exit code. */
 int transfer_end(struct transfer *transfer);
 

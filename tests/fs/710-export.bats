@@ -449,6 +449,23 @@ look_at() {
         done
 }
 
+@test "sockets are told and left out, all their names, which is no failure" {
+        local place
+        mount_store
+        mkdir "$MNT/d"
+        echo 1 >"$MNT/d/a"
+        python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$MNT/d/so ck"
+        ln "$MNT/d/so ck" "$MNT/also"
+        for place in "$MNT" "$STORE"; do
+                run_cmd bash -c '"$0" export "$1" >x.tar' "$BUCKETMAP" "$place"
+                assert_equal "$(sort <<<"$stderr")" $'bucketmap: \'d/so ck\': socket ignored\nbucketmap: also: socket ignored'
+                assert_equal "$(tar tf x.tar | sort)" $'./\nd/\nd/a'
+                run_cmd bash -c '"$0" export "$1" also >x.tar' "$BUCKETMAP" "$place"
+                assert_equal "$stderr" "bucketmap: also: socket ignored"
+                [ "$place" = "$STORE" ] || umount_store
+        done
+}
+
 @test "what cannot be stored is named, the rest is stored" {
         mkdir t
         echo 1 >t/a
