@@ -177,7 +177,7 @@ int bm_start_rebuilt(struct bm_store *store, uint64_t generation)
 {
         struct bm_replay rp = {.next_record = 2, .next_map = BM_MAP_FIRST, .next_data = 1};
         bm_store_log(store, BM_LOG_WARNING,
-                     "%s: no usable manifest; making the index from all records", store->path);
+                     "no usable manifest; making the index from all records");
         if (store->read_only) /* else it is mended by this */
                 bm_store_note_damage(store);
         store->manifests.newest = (struct bm_manifest){.generation = generation};
