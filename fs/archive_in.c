@@ -196,13 +196,14 @@ static const char *take_xattr(struct archive_in *in, struct tree_entry *entry, c
                               size_t encoded_len, const char *value, size_t len)
 {
         char name[UINT8_MAX + 1];
-        enum fs_xattr_kind kind;
+        enum fs_xattr_kind kind = FS_XATTR_KIND_NAMELESS;
 
-        if (pax_decode_name(encoded, encoded_len, name, sizeof(name)) || !*name) {
+        if (!pax_decode_name(encoded, encoded_len, name, sizeof(name)) && *name)
+                kind = fs_xattr_kind(name);
+        if (kind == FS_XATTR_KIND_NAMELESS) {
                 leave_out(in, entry, encoded, encoded_len);
                 return NULL;
         }
-        kind = fs_xattr_kind(name);
         if (kind == FS_XATTR_KIND_REFCOUNT)
                 return take_count(entry, value, len);
         if ((kind == FS_XATTR_KIND_USER || (kind == FS_XATTR_KIND_TRUSTED && geteuid() == 0)) &&

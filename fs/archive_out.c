@@ -235,6 +235,15 @@ static bool is_stand_in(const struct names *names, const struct fs_xattr *xattr,
                (!xattr->value_len || !memcmp(record->value, xattr->value, xattr->value_len));
 }
 
+/* Not what a machine's security module says, which means nothing elsewhere, nor
+ * what has no name, which a mount does not show. */
+static bool is_written(const char *name)
+{
+        enum fs_xattr_kind kind = fs_xattr_kind(name);
+
+        return kind != FS_XATTR_KIND_SECURITY && kind != FS_XATTR_KIND_NAMELESS;
+}
+
 static int put_name(char *body, size_t len, const struct names *names, const struct fs_xattr *xattr)
 {
         struct pax_record record;
@@ -265,7 +274,7 @@ static int put_names(struct archive_out *out, size_t start, const struct tree_en
 
                 memcpy(name, xattr.name, xattr.name_len);
                 fill_names(&names, name);
-                if (!names.differ || fs_xattr_kind(name) == FS_XATTR_KIND_SECURITY)
+                if (!names.differ || !is_written(name))
                         continue;
                 if (header_len < PAX_BLOCK || pax_type(header) != 'x' ||
                     pax_size(header, &body_len) || body_len > header_len - PAX_BLOCK)
@@ -287,8 +296,7 @@ static void set_xattrs(struct archive_entry *to, const struct tree_entry *entry)
 
                 memcpy(name, xattr.name, xattr.name_len);
                 fill_names(&names, name);
-                /* what a machine's security module says means nothing elsewhere */
-                if (fs_xattr_kind(name) != FS_XATTR_KIND_SECURITY)
+                if (is_written(name))
                         archive_entry_xattr_add_entry(to, names.stand_in, xattr.value,
                                                       xattr.value_len);
         }

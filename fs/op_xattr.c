@@ -134,6 +134,10 @@ void fs_op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t siz
                 fs_reply(req, -EOPNOTSUPP);
                 return;
         }
+        if (kind == FS_XATTR_KIND_NAMELESS) {
+                fs_reply(req, -EINVAL);
+                return;
+        }
         inode = fs_inode_get(fs->inodes, ino);
         if (!inode)
                 fs_reply(req, -ESTALE);
@@ -248,6 +252,8 @@ static int refusal(fuse_req_t req, enum fs_xattr_kind kind, bool is_dir, bool re
         case FS_XATTR_KIND_RESERVED:
                 /* a misspelt refcount must not look as if it had been set */
                 return remove ? 0 : -EOPNOTSUPP;
+        case FS_XATTR_KIND_NAMELESS:
+                return -EINVAL;
         case FS_XATTR_KIND_SECURITY:
                 /* who may is the kernel's to say */
                 return fs_of(req)->options.security_xattrs ? 0 : -EOPNOTSUPP;
@@ -323,7 +329,8 @@ static int names_of(fuse_req_t req, const struct stored *stored, bool with_count
 
                 memcpy(name, xattr.name, xattr.name_len);
                 kind = fs_xattr_kind(name);
-                if ((kind != FS_XATTR_KIND_TRUSTED || is_root) &&
+                /* one without a name could be set once, and cannot be asked for */
+                if (kind != FS_XATTR_KIND_NAMELESS && (kind != FS_XATTR_KIND_TRUSTED || is_root) &&
                     (kind != FS_XATTR_KIND_SECURITY || fs_of(req)->options.security_xattrs))
                         put_name(out, len, xattr.name, xattr.name_len);
         }

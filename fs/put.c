@@ -30,6 +30,7 @@ static int check_xattrs(const struct fs_put_who *who, const uint8_t *list, size_
                 case FS_XATTR_KIND_REFCOUNT:
                 case FS_XATTR_KIND_HASH:
                 case FS_XATTR_KIND_RESERVED:
+                case FS_XATTR_KIND_NAMELESS:
                 case FS_XATTR_KIND_SECURITY:
                 case FS_XATTR_KIND_OTHER:
                 default:

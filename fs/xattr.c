@@ -24,6 +24,8 @@ enum fs_xattr_kind fs_xattr_kind(const char *name)
                 return FS_XATTR_KIND_HASH;
         if (has_prefix(name, FS_XATTR_OURS))
                 return FS_XATTR_KIND_RESERVED;
+        if (!strcmp(name, "user.") || !strcmp(name, "trusted.") || !strcmp(name, "security."))
+                return FS_XATTR_KIND_NAMELESS;
         if (has_prefix(name, "security."))
                 return FS_XATTR_KIND_SECURITY;
         if (has_prefix(name, "user."))

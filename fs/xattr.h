@@ -29,6 +29,7 @@ enum fs_xattr_kind {
         FS_XATTR_KIND_REFCOUNT,
         FS_XATTR_KIND_HASH,
         FS_XATTR_KIND_RESERVED, /* another name of ours: one that has no meaning yet is not set */
+        FS_XATTR_KIND_NAMELESS, /* EINVAL: a prefix with nothing behind it, as ext4 has it */
         FS_XATTR_KIND_SECURITY, /* only where the mount asks for them */
         FS_XATTR_KIND_OTHER,    /* EOPNOTSUPP: system.* and whatever else */
 };

@@ -62,6 +62,34 @@ END
         run_cmd python3 "$SCRATCH/probe.py" "$MNT/f"
 }
 
+@test "a prefix alone is no name, as on other filesystems" {
+        local options
+        cat >"$SCRATCH/nameless.py" <<'END'
+import errno, os, sys
+path = sys.argv[1]
+def refused(call, *args):
+    try:
+        call(path, *args)
+    except OSError as e:
+        assert e.errno == errno.EINVAL, (call, args, e)
+    else:
+        sys.exit("not refused: %s %s" % (call, args))
+for name in ["user."] + ["trusted.", "security."] * (os.geteuid() == 0):
+    refused(os.setxattr, name, b"1")
+    refused(os.setxattr, name, b"")
+    refused(os.getxattr, name)
+    refused(os.removexattr, name)
+assert os.listxattr(path) == []
+END
+        for options in rw security_xattrs; do
+                remount_store -o "$options"
+                : >"$MNT/f"
+                mkdir -p "$MNT/d"
+                run_cmd python3 "$SCRATCH/nameless.py" "$MNT/f"
+                run_cmd python3 "$SCRATCH/nameless.py" "$MNT/d"
+        done
+}
+
 @test "create and replace" {
         cat >"$SCRATCH/flags.py" <<'END'
 import errno, os, sys

@@ -61,6 +61,10 @@ static void kinds(void **state)
         assert_int_equal(fs_xattr_kind("security.capability"), FS_XATTR_KIND_SECURITY);
         assert_int_equal(fs_xattr_kind("system.posix_acl_access"), FS_XATTR_KIND_OTHER);
         assert_int_equal(fs_xattr_kind("users.x"), FS_XATTR_KIND_OTHER);
+        assert_int_equal(fs_xattr_kind("user"), FS_XATTR_KIND_OTHER);
+        assert_int_equal(fs_xattr_kind("user."), FS_XATTR_KIND_NAMELESS);
+        assert_int_equal(fs_xattr_kind("trusted."), FS_XATTR_KIND_NAMELESS);
+        assert_int_equal(fs_xattr_kind("security."), FS_XATTR_KIND_NAMELESS);
         assert_int_equal(fs_xattr_kind(""), FS_XATTR_KIND_OTHER);
 }
 
