@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "path.h"
+
 static bool is_octal(char c)
 {
         return c >= '0' && c <= '7';
@@ -34,19 +36,28 @@ static void unescape(char *text)
  */
 static bool parse_line(char *line, struct mount *mount)
 {
-        char *save = NULL, *field = strtok_r(line, " \n", &save);
+        char *fields[5], *save = NULL, *field = strtok_r(line, " \n", &save);
 
-        for (int i = 0; field && i < 4; i++)
+        for (int i = 0; i < 5; i++) {
+                fields[i] = field;
+                if (field)
+                        field = strtok_r(NULL, " \n", &save);
+        }
+        *mount = (struct mount){.device = fields[2], .root = fields[3], .dir = fields[4]};
+        while (field && strcmp(field, "-")) {
+                sscanf(field, "shared:%d", &mount->peers);
+                sscanf(field, "master:%d", &mount->master);
                 field = strtok_r(NULL, " \n", &save);
-        mount->dir = field;
-        while (field && strcmp(field, "-"))
-                field = strtok_r(NULL, " \n", &save);
+        }
         if (!field)
                 return false;
+        mount->id = atoi(fields[0]);
+        mount->parent = atoi(fields[1]);
         mount->type = strtok_r(NULL, " \n", &save);
         mount->source = strtok_r(NULL, " \n", &save);
         if (!mount->type || !mount->source)
                 return false;
+        unescape(mount->root);
         unescape(mount->dir);
         unescape(mount->source);
         return true;
@@ -54,6 +65,8 @@ static bool parse_line(char *line, struct mount *mount)
 
 static void mount_deinit(struct mount *mount)
 {
+        free(mount->device);
+        free(mount->root);
         free(mount->dir);
         free(mount->type);
         free(mount->source);
@@ -68,10 +81,13 @@ static int table_append(struct mount_table *table, const struct mount *parsed)
                 return -ENOMEM;
         table->mounts = mounts;
         mount = &mounts[table->n];
+        *mount = *parsed;
+        mount->device = strdup(parsed->device);
+        mount->root = strdup(parsed->root);
         mount->dir = strdup(parsed->dir);
         mount->type = strdup(parsed->type);
         mount->source = strdup(parsed->source);
-        if (!mount->dir || !mount->type || !mount->source) {
+        if (!mount->device || !mount->root || !mount->dir || !mount->type || !mount->source) {
                 mount_deinit(mount);
                 return -ENOMEM;
         }
@@ -172,6 +188,64 @@ bool mount_is_there(const char *dir, const char *store)
         there = mount && mount_is_ours(mount) && !strcmp(mount->source, store);
         mount_table_deinit(&table);
         return there;
+}
+
+static const struct mount *by_id(const struct mount_table *table, int id)
+{
+        for (size_t i = 0; i < table->n; i++) {
+                if (table->mounts[i].id == id)
+                        return &table->mounts[i];
+        }
+        return NULL;
+}
+
+/* The path of MOUNT's mount point in the filesystem of PARENT, in two parts. */
+static void place_in(const struct mount *mount, const struct mount *parent, const char *parts[2])
+{
+        size_t len = strlen(parent->dir);
+
+        parts[0] = strcmp(parent->root, "/") ? parent->root : "";
+        parts[1] =
+                len > 1 && path_is_within(mount->dir, parent->dir) ? mount->dir + len : mount->dir;
+}
+
+static bool same_text(const char *const a[2], const char *const b[2])
+{
+        size_t len = strlen(a[0]), other_len = strlen(b[0]);
+
+        if (len > other_len)
+                return same_text(b, a);
+        /* B's first part is A's and some of A's second */
+        return !strncmp(a[0], b[0], len) && !strncmp(a[1], b[0] + len, other_len - len) &&
+               !strcmp(a[1] + (other_len - len), b[1]);
+}
+
+/* The kernel made COPY because MOUNT was mounted where that is shared, and so it ends. */
+static bool is_propagated(const struct mount_table *table, const struct mount *copy,
+                          const struct mount *mount)
+{
+        const struct mount *from = by_id(table, mount->parent), *to = by_id(table, copy->parent);
+        const char *place[2], *copy_place[2];
+
+        if (!from || !to || from == to || !from->peers ||
+            (to->peers != from->peers && to->master != from->peers))
+                return false;
+        place_in(mount, from, place);
+        place_in(copy, to, copy_place);
+        return same_text(place, copy_place);
+}
+
+const struct mount *mount_next_copy(const struct mount_table *table, const struct mount *mount,
+                                    const struct mount *previous)
+{
+        for (size_t i = previous ? (size_t)(previous - table->mounts) + 1 : 0; i < table->n; i++) {
+                const struct mount *copy = &table->mounts[i];
+
+                if (copy != mount && !strcmp(copy->device, mount->device) &&
+                    !is_propagated(table, copy, mount))
+                        return copy;
+        }
+        return NULL;
 }
 
 bool mount_is_ours(const struct mount *mount)

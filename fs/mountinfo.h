@@ -10,9 +10,13 @@
 #define MOUNT_TYPE "fuse.bucketmap"
 
 struct mount {
-        char *dir;    /* mount point */
-        char *type;   /* "fuse.bucketmap" */
-        char *source; /* of ours: the store's absolute path */
+        int id, parent;    /* the mount that it lies in */
+        int peers, master; /* groups that take part in what is mounted in it; 0: none */
+        char *device;      /* "0:50": the same of all mounts of one daemon */
+        char *root;        /* what of the device is seen: "/", or with a bind mount a part */
+        char *dir;         /* mount point */
+        char *type;        /* "fuse.bucketmap" */
+        char *source;      /* of ours: the store's absolute path */
 };
 
 struct mount_table {
@@ -42,6 +46,14 @@ const struct mount *mount_of_store(const struct mount_table *table, const char *
 
 /* Whether what is seen at DIR now is STORE; both absolute. False if that cannot be told. */
 bool mount_is_there(const char *dir, const char *store);
+
+/*
+ * The next mount of the same daemon as MOUNT, one of TABLE's, after PREVIOUS
+ * (NULL: the first): made by mount --bind. One that the kernel unmounts together
+ * with MOUNT is none. NULL if there is no other.
+ */
+const struct mount *mount_next_copy(const struct mount_table *table, const struct mount *mount,
+                                    const struct mount *previous);
 
 bool mount_is_ours(const struct mount *mount);
 

@@ -23,10 +23,11 @@
 
 struct wait {
         const char *store;
-        int fd;           /* of the lock */
-        pid_t daemon;     /* that wrote the lock file */
-        int reader;       /* pidfd of a daemon that only reads; -1: none */
-        unsigned timeout; /* seconds; 0: none */
+        const char *device; /* as mountinfo names it */
+        int fd;             /* of the lock */
+        pid_t daemon;       /* that wrote the lock file */
+        int reader;         /* pidfd of a daemon that only reads; -1: none */
+        unsigned timeout;   /* seconds; 0: none */
 };
 
 /*
@@ -51,13 +52,31 @@ static int open_reader(const char *dir)
         return r ? -1 : pidfd_open(pid, 0);
 }
 
+/* Made with mount --bind meanwhile, or before with --lazy. */
+static bool name_remaining(const char *device)
+{
+        struct mount_table table;
+        bool found = false;
+
+        if (mount_table_load(&table))
+                return false;
+        for (size_t i = 0; i < table.n; i++) {
+                if (!strcmp(table.mounts[i].device, device)) {
+                        command_hint("still mounted at %s", table.mounts[i].dir);
+                        found = true;
+                }
+        }
+        mount_table_deinit(&table);
+        return found;
+}
+
 /* A mount namespace that was made meanwhile, a container's perhaps, has the mount still. */
-static void say_waiting(const char *store, pid_t daemon)
+static void say_waiting(const struct wait *wait, pid_t daemon)
 {
         char viewers[256];
 
-        command_error(store, "waiting for process %d to finish", (int)daemon);
-        if (mount_viewers(store, viewers, sizeof(viewers)))
+        command_error(wait->store, "waiting for process %d to finish", (int)daemon);
+        if (!name_remaining(wait->device) && mount_viewers(wait->store, viewers, sizeof(viewers)))
                 command_hint("still mounted for %s, in another mount namespace", viewers);
 }
 
@@ -71,7 +90,7 @@ static int same_holder(void *ctx, unsigned seconds)
                 return -ETIMEDOUT;
         store_lock_holder(wait->fd, &holder);
         if (seconds == PATIENCE && holder.pid)
-                say_waiting(wait->store, holder.pid);
+                say_waiting(wait, holder.pid);
         /* the name goes shortly before the lock does */
         return !holder.pid || holder.pid == wait->daemon ? 0 : 1;
 }
@@ -117,12 +136,33 @@ static bool name_mounts_below(const char *dir)
         return found;
 }
 
+/* What keeps the daemon of the mount at DIR when that is gone. */
+static bool name_copies(const char *dir)
+{
+        struct mount_table table;
+        const struct mount *mount, *copy = NULL;
+        bool found = false;
+
+        if (mount_table_load(&table))
+                return false;
+        mount = mount_at(&table, dir);
+        while (mount && (copy = mount_next_copy(&table, mount, copy))) {
+                command_hint("also mounted at %s", copy->dir);
+                found = true;
+        }
+        mount_table_deinit(&table);
+        if (found)
+                command_hint("unmount it there first; --lazy leaves it there");
+        return found;
+}
+
 static int busy(const char *dir)
 {
         char users[256];
-        bool named = false;
+        bool named;
 
         command_error(dir, "busy; nothing changed");
+        named = name_copies(dir);
         if (mount_users(dir, users, sizeof(users))) {
                 command_hint("used by %s", users);
                 named = true;
@@ -134,8 +174,45 @@ static int busy(const char *dir)
         return COMMAND_ERROR;
 }
 
+enum copies {
+        COPIES_NONE, /* it is the only mount of its daemon in this namespace */
+        COPIES_SOME, /* it was there first */
+        COPIES_SELF, /* it is one: the daemon serves the others when it is gone */
+};
+
+/* The daemon's own mount was there before what was made of it. The mount of a dead daemon goes
+ * without more ado. */
+static enum copies look_for_copies(const char *dir)
+{
+        struct mount_table table;
+        const struct mount *mount, *copy = NULL;
+        enum copies copies = COPIES_NONE;
+
+        if (mount_table_load(&table))
+                return COPIES_NONE;
+        mount = mount_at(&table, dir);
+        if (mount)
+                copy = mount_next_copy(&table, mount, NULL);
+        if (copy && !mount_is_dead(mount))
+                copies = copy < mount ? COPIES_SELF : COPIES_SOME;
+        mount_table_deinit(&table);
+        return copies;
+}
+
+/* Sets *COPIES to what was there before. */
+static int try_unmount(const struct umount_request *request, const char *dir, enum copies *copies,
+                       char *why)
+{
+        *copies = look_for_copies(dir);
+        /* it would be gone, and its daemon not */
+        if (*copies == COPIES_SOME && !request->lazy)
+                return -EBUSY;
+        return unmount_dir(dir, request->lazy, why);
+}
+
 /* Again and again until its users have left, for as long as is asked for. */
-static int unmount_in_time(const struct umount_request *request, const char *dir, char *why)
+static int unmount_in_time(const struct umount_request *request, const char *dir,
+                           enum copies *copies, char *why)
 {
         const struct timespec pause = {.tv_nsec = 50000000};
         struct timespec now;
@@ -145,7 +222,7 @@ static int unmount_in_time(const struct umount_request *request, const char *dir
         clock_gettime(CLOCK_MONOTONIC, &now);
         end = now.tv_sec + (time_t)request->timeout;
         for (;;) {
-                r = unmount_dir(dir, request->lazy, why);
+                r = try_unmount(request, dir, copies, why);
                 clock_gettime(CLOCK_MONOTONIC, &now);
                 if (r != -EBUSY || now.tv_sec >= end)
                         return r;
@@ -153,14 +230,17 @@ static int unmount_in_time(const struct umount_request *request, const char *dir
         }
 }
 
-static int unmount(const struct umount_request *request, const char *dir, const char *store)
+static int unmount(const struct umount_request *request, const char *dir, const char *store,
+                   const char *device)
 {
         struct wait wait = {.store = store,
+                            .device = device,
                             .fd = store_lock_open(store),
                             .reader = open_reader(dir),
                             .timeout = request->timeout};
         struct store_holder holder;
         char why[UNMOUNT_WHY_SIZE];
+        enum copies copies;
         int code, r;
 
         /* before the unmounting: afterwards another may be there */
@@ -168,12 +248,12 @@ static int unmount(const struct umount_request *request, const char *dir, const 
                 store_lock_holder(wait.fd, &holder);
                 wait.daemon = holder.pid;
         }
-        r = unmount_in_time(request, dir, why);
+        r = unmount_in_time(request, dir, &copies, why);
         if (r == -EBUSY)
                 code = busy(dir);
         else if (r)
                 code = command_error(dir, "cannot unmount: %s", why);
-        else if (request->lazy && !request->timeout)
+        else if (copies == COPIES_SELF || (request->lazy && !request->timeout))
                 code = COMMAND_FINE;
         else
                 code = wait_for_daemon(store, &wait);
@@ -186,7 +266,7 @@ static int unmount(const struct umount_request *request, const char *dir, const 
 
 int umount_store(const struct umount_request *request)
 {
-        char *dir = NULL, *store = NULL;
+        char *dir = NULL, *store = NULL, *device = NULL;
         struct mount_table table = MOUNT_TABLE_INIT;
         const struct mount *mount;
         int code, r = path_resolve(request->dir, &dir);
@@ -206,9 +286,12 @@ int umount_store(const struct umount_request *request)
                 goto out;
         }
         store = strdup(mount->source);
-        code = store ? unmount(request, dir, store) : command_error(dir, "out of memory");
+        device = strdup(mount->device);
+        code = store && device ? unmount(request, dir, store, device)
+                               : command_error(dir, "out of memory");
 out:
         mount_table_deinit(&table);
+        free(device);
         free(store);
         free(dir);
         return code;

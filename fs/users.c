@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -50,11 +51,20 @@ static bool uses(int process, const char *dir)
                leads_into(process, "exe", dir) || has_open_file(process, dir);
 }
 
+/* It has no program, and the first namespace's mounts, which it does not use. */
+static bool is_kernel_thread(int process)
+{
+        char path[1];
+
+        return readlinkat(process, "exe", path, sizeof(path)) < 0 && errno == ENOENT;
+}
+
 /* Whether what PROCESS sees has STORE mounted somewhere. */
 static bool sees(int process, const char *store)
 {
         struct mount_table table = MOUNT_TABLE_INIT;
-        int fd = openat(process, "mountinfo", O_RDONLY | O_CLOEXEC);
+        int fd =
+                is_kernel_thread(process) ? -1 : openat(process, "mountinfo", O_RDONLY | O_CLOEXEC);
         FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
         bool found = false;
 

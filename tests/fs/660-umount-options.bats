@@ -117,3 +117,107 @@ lock_is_free() {
         wait_until lock_is_free
         check_store
 }
+
+@test "mounted elsewhere too, by mount --bind: nothing changes, and where is named" {
+        require_fuse
+        require_root
+        mount_store
+        echo 1 >"$MNT/a"
+        mkdir "$MNT/dir" bound "other place"
+        mount --bind "$MNT" bound
+        mount --bind "$MNT/dir" "other place"
+        run_bm -2 umount "$MNT"
+        assert_equal "$stderr" "bucketmap: $MNT: busy; nothing changed
+  also mounted at $SCRATCH/bound
+  also mounted at $SCRATCH/other place
+  unmount it there first; --lazy leaves it there"
+        is_mounted "$MNT"
+        assert_equal "$(cat "$MNT/a")" 1
+        # the others are taken away and nothing is waited for
+        run_bm umount bound
+        assert_equal "$output" ""
+        refute is_mounted bound
+        is_mounted "$MNT"
+        run_bm -2 umount --timeout=1 "$MNT"
+        assert_line --partial "also mounted at $SCRATCH/other place"
+        run_bm umount --timeout=100 "other place"
+        umount_store
+        assert_equal "$output" ""
+        lock_is_free
+        check_store
+}
+
+@test "mounted twice at one place: one after the other goes" {
+        require_fuse
+        require_root
+        mount_store
+        mount --bind "$MNT" "$MNT"
+        umount_store
+        is_mounted "$MNT"
+        umount_store
+        refute is_mounted "$MNT"
+        lock_is_free
+}
+
+@test "detached, but mounted elsewhere in the own namespace: that place is named, no process" {
+        require_fuse
+        require_root
+        mount_store
+        mkdir bound
+        mount --bind "$MNT" bound
+        run_bm -3 umount --lazy --timeout=4 "$MNT"
+        assert_line --partial "waiting for process"
+        assert_line "  still mounted at $SCRATCH/bound"
+        refute_line --partial "namespace"
+        # the last of them ends it
+        run_bm umount bound
+        assert_equal "$output" ""
+        lock_is_free
+}
+
+@test "a mount of a dead daemon goes, mounted elsewhere or not" {
+        require_fuse
+        require_root
+        mount_store
+        mkdir bound
+        mount --bind "$MNT" bound
+        kill_daemon
+        umount_store
+        refute is_mounted "$MNT"
+        run_bm umount bound
+        refute is_mounted bound
+}
+
+@test "what the kernel mounted elsewhere by itself, it unmounts there with the other" {
+        require_fuse
+        require_root
+        mkdir tree view
+        mount -t tmpfs none tree
+        mount --make-shared tree
+        mkdir tree/mnt
+        mount --bind tree view
+        run_bm mount "$STORE" tree/mnt
+        is_mounted view/mnt
+        run_bm umount tree/mnt
+        assert_equal "$output" ""
+        refute is_mounted view/mnt
+        lock_is_free
+        run_bm mount "$STORE" tree/mnt
+        run_bm umount view/mnt
+        refute is_mounted tree/mnt
+        lock_is_free
+        umount view tree
+}
+
+@test "no kernel thread is named, which have the mounts of the first namespace" {
+        require_fuse
+        require_root
+        mount_store
+        [ "$(cat /proc/2/comm)" = kthreadd ] && grep -qF " $MNT " /proc/2/mountinfo ||
+                skip "not in the mount namespace of the kernel's threads"
+        # unmounted in a namespace of its own it remains in this one
+        run_cmd -3 unshare --mount --propagation private "$BUCKETMAP" umount --timeout=4 "$MNT"
+        assert_line --partial "still mounted for process"
+        refute_line --partial "process 2 "
+        umount_store
+}

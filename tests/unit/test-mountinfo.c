@@ -20,7 +20,12 @@ static const char text[] =
         "no mount at all\n"
         "62 27 0:52 / /mnt/cut rw -\n"
         "63 60 0:53 / /mnt/a rw - tmpfs none rw\n"
-        "64 27 0:54 / /mnt/ab rw - fuse.sshfs /s2 rw";
+        "64 27 0:54 / /mnt/ab rw - fuse.sshfs /s2 rw\n"
+        "70 27 0:60 / /tree rw shared:9 - tmpfs none rw\n"
+        "71 27 0:60 /sub /view rw master:9 - tmpfs none rw\n"
+        "72 70 0:61 / /tree/sub/m rw - fuse.bucketmap /s3 rw\n"
+        "73 71 0:61 / /view/m rw - fuse.bucketmap /s3 rw\n"
+        "74 71 0:61 /dir /view/n rw - fuse.bucketmap /s3 rw";
 
 static struct mount_table table;
 
@@ -41,7 +46,7 @@ static int unload(void **state)
 
 static void lines_that_make_no_sense_are_left_out(void **state)
 {
-        assert_int_equal(table.n, 6);
+        assert_int_equal(table.n, 11);
         assert_null(mount_at(&table, "/mnt/cut"));
 }
 
@@ -84,6 +89,19 @@ static void another_type_is_not_ours(void **state)
         assert_null(mount_of_store(&table, "/dev/vda"));
 }
 
+static void copies_are_of_one_device_and_not_propagated(void **state)
+{
+        const struct mount *mount = mount_at(&table, "/tree/sub/m");
+        const struct mount *copy = mount_next_copy(&table, mount, NULL);
+
+        assert_string_equal(copy->dir, "/view/n");
+        assert_null(mount_next_copy(&table, mount, copy));
+        /* what is propagated one way stays when it is unmounted the other way */
+        copy = mount_next_copy(&table, mount_at(&table, "/view/m"), NULL);
+        assert_ptr_equal(copy, mount);
+        assert_null(mount_next_copy(&table, mount_at(&table, "/mnt/ab"), NULL));
+}
+
 static void the_own_table_can_be_read(void **state)
 {
         struct mount_table own;
@@ -112,6 +130,7 @@ int main(void)
                 cmocka_unit_test(the_last_mount_is_on_top),
                 cmocka_unit_test(a_mount_is_at_its_own_place_only),
                 cmocka_unit_test(another_type_is_not_ours),
+                cmocka_unit_test(copies_are_of_one_device_and_not_propagated),
                 cmocka_unit_test(the_own_table_can_be_read),
                 cmocka_unit_test(within_ends_at_a_slash),
         };
