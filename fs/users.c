@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -118,7 +119,9 @@ static size_t find(bool (*is_one)(int process, const char *what), const char *wh
         while ((entry = readdir(proc))) {
                 int process;
 
-                if (!isdigit((unsigned char)entry->d_name[0]))
+                /* descriptors that the caller has from its shell are that one's */
+                if (!isdigit((unsigned char)entry->d_name[0]) ||
+                    strtol(entry->d_name, NULL, 10) == getpid())
                         continue;
                 process = openat(dirfd(proc), entry->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
                 if (process < 0)

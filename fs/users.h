@@ -8,7 +8,8 @@
 /*
  * Fills TEXT with "process 12 (bash), process 34 (vim)": processes with an
  * open file or their working directory at or below DIR, as far as the caller
- * may see them. Returns how many it found; TEXT may name fewer, and ends in
+ * may see them, without the caller itself. Returns how many it found; TEXT may name fewer, and ends
+ * in
  * ", ..." then.
  */
 size_t mount_users(const char *dir, char *text, size_t size);

@@ -90,6 +90,18 @@ lock_is_free() {
         umount_store
 }
 
+@test "with a file open that the shell has open, too, the command does not name itself" {
+        require_fuse
+        mount_store
+        echo 1 >"$MNT/a"
+        exec 7<"$MNT/a"
+        # not with run_bm, whose subshells have it open as well
+        "$BUCKETMAP" umount "$MNT" 2>said && fail "it was not busy"
+        [[ $(<said) = *"process $BASHPID (bash)"* && $(<said) != *"(bucketmap)"* ]]
+        exec 7<&-
+        umount_store
+}
+
 @test "usage" {
         run_bm -2 umount --timeout=0 "$MNT"
         run_bm -2 umount --timeout=x "$MNT"
