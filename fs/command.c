@@ -2,9 +2,11 @@
 #include "command.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bucketmap.h"
@@ -160,6 +162,30 @@ static void in_use(const char *path)
         mount_table_deinit(&table);
 }
 
+static bool has(const char *dir, const char *name)
+{
+        struct stat st;
+        char *file;
+        bool there;
+
+        if (asprintf(&file, "%s/%s", dir, name) < 0)
+                return false;
+        there = !stat(file, &st);
+        free(file);
+        return there;
+}
+
+/* Of a place for a store or a drive. Each drive has the first two, the first has the third. */
+static void not_empty(const char *path)
+{
+        if (!has(path, "superblock") || !has(path, "segments"))
+                command_error(path, "not a bucketmap store, and not empty; nothing changed");
+        else if (has(path, "manifest"))
+                command_error(path, "is a bucketmap store already; nothing changed");
+        else
+                command_error(path, "is a drive of a bucketmap store already; nothing changed");
+}
+
 int command_fail(const char *path, const char *what, int result)
 {
         /* the calls below would replace it */
@@ -177,8 +203,7 @@ int command_fail(const char *path, const char *what, int result)
                 break;
         case BM_E_NOT_EMPTY_DIR:
                 /* a drive perhaps */
-                command_error(place == problem ? problem : path,
-                              "not a bucketmap store, and not empty; nothing changed");
+                not_empty(place == problem ? problem : path);
                 break;
         case BM_E_NEWER_FORMAT:
                 command_error(path, "%s: made by a newer bucketmap: %s", what, place);

@@ -111,6 +111,18 @@ weighs() {
         assert_equal "$(ls -A "$STORE")" file
 }
 
+@test "create says of a store that it is one, mounted or not" {
+        require_fuse
+        run_bm create "$STORE"
+        run_bm -2 create "$STORE"
+        assert_equal "$stderr" "bucketmap: $STORE: is a bucketmap store already; nothing changed"
+        mount_store
+        run_bm -2 create "$STORE"
+        assert_equal "$stderr" "bucketmap: $STORE: is a bucketmap store already; nothing changed"
+        umount_store
+        check_store
+}
+
 @test "a file is no store, and no place to mount at" {
         require_fuse
         echo x >file

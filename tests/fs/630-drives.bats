@@ -114,6 +114,13 @@ check_store_with_drive_back() {
         echo 1 >full/file
         run_bm -2 create -d full "$STORE"
         assert_equal "$stderr" "bucketmap: $SCRATCH/full: not a bucketmap store, and not empty; nothing changed"
+        run_bm create -d theirs other
+        run_bm -2 create -d other "$STORE"
+        assert_equal "$stderr" "bucketmap: $SCRATCH/other: is a bucketmap store already; nothing changed"
+        run_bm -2 create -d theirs "$STORE"
+        assert_equal "$stderr" "bucketmap: $SCRATCH/theirs: is a drive of a bucketmap store already; nothing changed"
+        run_bm check other
+        rm -r other theirs
         run_bm -2 create -d empty -d full "$STORE"
         run_bm -2 create -d none/below "$STORE"
         run_bm -2 create -d "" "$STORE"
