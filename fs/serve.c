@@ -18,6 +18,7 @@
 #include "daemon.h"
 #include "dead_mount.h"
 #include "log.h"
+#include "mountinfo.h"
 #include "options.h"
 #include "service.h"
 #include "session.h"
@@ -126,6 +127,35 @@ static int failed(const char *what, const char *dir, int result)
         return COMMAND_ERROR;
 }
 
+/* fusermount3 looks at the mount point as the user, and says no more than that it may not. */
+static bool is_taken(const char *dir)
+{
+        struct mount_table table;
+        const struct mount *mount;
+        bool taken;
+
+        if (!geteuid() || mount_table_load(&table))
+                return false;
+        mount = mount_at(&table, dir);
+        taken = mount && mount_is_ours(mount);
+        mount_table_deinit(&table);
+        return taken;
+}
+
+static int cannot_mount(const char *dir, int result)
+{
+        if (is_taken(dir)) {
+                log_message(BM_LOG_ERROR,
+                            "cannot mount at %s: a bucketmap store is mounted there already", dir);
+                return COMMAND_ERROR;
+        }
+        failed("cannot mount at", dir, result);
+        if (result == -EPERM && !geteuid())
+                command_hint("a container has to be given the right to mount: "
+                             "--cap-add SYS_ADMIN");
+        return COMMAND_ERROR;
+}
+
 static int run_session(struct service *service, struct mount_options *options, struct stop *stop)
 {
         int r = fs_session_new(&options->fs, service->store, &options->fuse, &service->session);
@@ -134,13 +164,8 @@ static int run_session(struct service *service, struct mount_options *options, s
                 return failed("cannot start a session for", service->dir, r);
         stop_serving(stop, service->store, service->session, service->path, service->dir);
         r = fs_session_mount(service->session, service->dir);
-        if (r) {
-                failed("cannot mount at", service->dir, r);
-                if (r == -EPERM && !geteuid())
-                        command_hint("a container has to be given the right to mount: "
-                                     "--cap-add SYS_ADMIN");
-                return COMMAND_ERROR;
-        }
+        if (r)
+                return cannot_mount(service->dir, r);
         r = fs_session_run(service->session, on_ready, service);
         fs_session_unmount(service->session);
         return r ? failed("lost the mount at", service->dir, r) : COMMAND_FINE;

@@ -123,6 +123,18 @@ weighs() {
         check_store
 }
 
+@test "where a store is mounted an ordinary user mounts no other" {
+        require_fuse
+        require_ordinary_user
+        mount_store
+        echo 1 >"$MNT/a"
+        run_bm -2 mount "$SCRATCH/other" "$MNT"
+        [[ $stderr = *": cannot mount at $MNT: a bucketmap store is mounted there already" ]]
+        refute_output --partial "not permitted"
+        assert_equal "$(mounts_below "$SCRATCH" | wc -l)" 1
+        assert_equal "$(cat "$MNT/a")" 1
+}
+
 @test "a file is no store, and no place to mount at" {
         require_fuse
         echo x >file
