@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -139,15 +140,23 @@ static bool fits(const struct batch *batch, const char *file, const char *name)
                strlen(name) + 1 <= sizeof(batch->request.names) - batch->request.len;
 }
 
+/* "dir/" means a directory, which is not removed. */
+static int error_of_no_name(const char *file)
+{
+        struct stat st;
+
+        return stat(file, &st) ? errno : EISDIR;
+}
+
 /* Puts FILE, the i-th, into the batch, which is sent before if that does not fit. */
 static int gather(const struct request *request, struct batch *batch, char **file)
 {
         const char *name = name_of(*file);
         int code = COMMAND_FINE;
 
-        /* "dir/" means a directory; a longer name could be none of a batch either */
+        /* a longer name could be none of a batch either */
         if (!*name || strlen(name) > BM_KEY_MAX) {
-                int error = *name ? ENAMETOOLONG : **file ? EISDIR : ENOENT;
+                int error = *name ? ENAMETOOLONG : error_of_no_name(*file);
 
                 code = send(request, batch);
                 return worse(code, complain(request, *file, error));

@@ -36,12 +36,14 @@ set_count() {
         mkdir -p "$MNT/dir/deeper"
         touch "$MNT/a" "$MNT/dir/b" "$MNT/dir/deeper/c" "$SCRATCH/elsewhere"
         ln -s a "$MNT/link"
-        run_bm -2 rm --if-count=1 "$MNT/dir/b" "$MNT/dir/deeper" "$MNT/dir/" "$MNT/none" elsewhere \
+        run_bm -2 rm --if-count=1 "$MNT/dir/b" "$MNT/dir/deeper" "$MNT/dir/" "$MNT/a/" "$MNT/none/" "$MNT/none" elsewhere \
                 "$MNT/dir/deeper/c" "$MNT/nodir/x" "$MNT/a/x" "$MNT/$(printf '%0300d' 0)" "$MNT/a" "$MNT/link"
         assert_equal "$stdout" ""
         assert_equal "$(sed "s,$SCRATCH,S,; s,0\{300\},LONG," <<<"$stderr")" "\
 bucketmap: S/mnt/dir/deeper: cannot remove: Is a directory
 bucketmap: S/mnt/dir/: cannot remove: Is a directory
+bucketmap: S/mnt/a/: cannot remove: Not a directory
+bucketmap: S/mnt/none/: cannot remove: No such file or directory
 bucketmap: S/mnt/none: cannot remove: No such file or directory
 bucketmap: elsewhere: not in a mounted store
 bucketmap: S/mnt/nodir/x: cannot remove: No such file or directory
