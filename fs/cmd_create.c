@@ -22,7 +22,7 @@ static const struct argp_option options[] = {
         {"buckets", 'b', "N", 0, "Buckets of the root map, a power of two (16)", 0},
         {"max-search", 'm', "N", 0, "Slots that a probe looks at, a multiple of 4 (32)", 0},
         {"drive", 'd', "DIR", 0, "Spread it over this directory, too; repeatable", 0},
-        {"keys", 'k', "N", 0, "How many keys to expect: chooses the number of buckets", 0},
+        {"keys", 'k', "N", 0, "How many keys to expect: chooses the buckets, unless -b does", 0},
         {0},
 };
 

@@ -48,7 +48,7 @@ static void parse_number(const struct argp_state *state, const char *option, con
                          enum number_kind kind, uint64_t *number)
 {
         if (number_parse(text, kind, number))
-                command_usage(state, "%s '%s' is not %s", option, text, number_wanted(kind));
+                command_usage(state, "--%s=%s: wants %s", option, text, number_wanted(kind));
 }
 
 static void check(const struct argp_state *state, struct request *request)
@@ -68,10 +68,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
         switch (key) {
         case 'i':
-                parse_number(state, "--interval", arg, NUMBER_SECONDS, &request->interval);
+                parse_number(state, "interval", arg, NUMBER_SECONDS, &request->interval);
                 return 0;
         case 'c':
-                parse_number(state, "--count", arg, NUMBER_KEYS, &request->n_reports);
+                parse_number(state, "count", arg, NUMBER_KEYS, &request->n_reports);
                 return 0;
         case 'H':
                 request->histogram = true;

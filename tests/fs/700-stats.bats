@@ -127,6 +127,10 @@ END
                 run_bm -2 stats $arguments
                 assert_equal "${#lines[@]}" 1
         done
+        run_bm -2 stats -i 0 x
+        assert_equal "$stderr" "bucketmap stats: --interval=0: wants a number of seconds from 1 to 86400 (see bucketmap stats --help)"
+        run_bm -2 stats -c no x
+        [[ $stderr = "bucketmap stats: --count=no: wants a number from 1 to "* ]]
         run_bm -2 stats "$SCRATCH/plain"
         assert_equal "$stderr" "bucketmap: $SCRATCH/plain: no bucketmap store is mounted there"
         mount_store
