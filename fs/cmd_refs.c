@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include "command.h"
 #include "json.h"
+#include "mountinfo.h"
 #include "number.h"
 #include "quote.h"
 #include "xattr.h"
@@ -47,12 +49,36 @@ static int read_count(const char *file, uint64_t *count)
         return number_parse(text, NUMBER_COUNT, count);
 }
 
-static const char *reason(int result)
+/* A directory, a fifo or the like in a mounted store. */
+static bool is_irregular(const char *file)
+{
+        struct mount_table table;
+        const struct mount *mount;
+        struct stat st;
+        char *path;
+        bool ours;
+
+        if (stat(file, &st) || S_ISREG(st.st_mode))
+                return false;
+        path = realpath(file, NULL);
+        if (!path)
+                return false;
+        if (mount_table_load(&table))
+                table = MOUNT_TABLE_INIT;
+        mount = mount_above(&table, path);
+        ours = mount && mount_is_ours(mount);
+        mount_table_deinit(&table);
+        free(path);
+        return ours;
+}
+
+static const char *reason(const char *file, int result)
 {
         switch (result) {
         case -ENODATA:
         case -EOPNOTSUPP:
-                return "has no count: not a file of a mounted store";
+                return is_irregular(file) ? "has no count: not a regular file"
+                                          : "has no count: not a file of a mounted store";
         case -EINVAL:
         case -ERANGE:
                 return "its attribute " FS_XATTR_COUNT " is no count";
@@ -103,7 +129,7 @@ int cmd_refs(int argc, char **argv)
                 if (!missing) {
                         r = print(file, count, request.json);
                 } else {
-                        command_error(file, "%s", reason(missing));
+                        command_error(file, "%s", reason(file, missing));
                         code = COMMAND_SOME_NOT;
                 }
         }

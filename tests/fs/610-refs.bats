@@ -42,11 +42,19 @@ set_count() {
         cd "$MNT"
         touch file
         mkdir dir
-        run_bm -1 refs file none dir / file
-        assert_equal "$stdout" $'1\tfile\n1\tfile'
+        mkfifo fifo
+        # a link is followed
+        ln -s file link
+        run_bm -1 refs file none dir fifo / ../mnt link
+        assert_equal "$stdout" $'1\tfile\n1\tlink'
         assert_equal "$stderr" "bucketmap: none: No such file or directory
-bucketmap: dir: has no count: not a file of a mounted store
-bucketmap: /: has no count: not a file of a mounted store"
+bucketmap: dir: has no count: not a regular file
+bucketmap: fifo: has no count: not a regular file
+bucketmap: /: has no count: not a file of a mounted store
+bucketmap: ../mnt: has no count: not a regular file"
+        touch "$SCRATCH/elsewhere"
+        run_bm -1 refs ../elsewhere
+        assert_equal "$stderr" "bucketmap: ../elsewhere: has no count: not a file of a mounted store"
         run_bm -2 refs
         [[ $stderr = "bucketmap refs: FILE is missing"* ]]
 }
