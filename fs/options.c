@@ -27,6 +27,7 @@ enum {
         WORD_DRIVE,
         WORD_MAX_READ,
         WORD_OURS_TO_SET,
+        WORD_REMOUNT,
         WORD_FUSE,   /* for libfuse or the kernel, as it stands */
         WORD_IGNORED /* means something to mount(8) only */
 };
@@ -51,6 +52,7 @@ static const struct fuse_opt words[] = {
 
         FUSE_OPT_KEY("fsname=", WORD_OURS_TO_SET),
         FUSE_OPT_KEY("subtype=", WORD_OURS_TO_SET),
+        FUSE_OPT_KEY("remount", WORD_REMOUNT),
 
         FUSE_OPT_KEY("allow_root", WORD_FUSE),
         FUSE_OPT_KEY("auto_unmount", WORD_FUSE),
@@ -202,6 +204,9 @@ static int take_word(void *ctx, const char *word, int key, struct fuse_args *out
                 return take_drive(parse, word);
         case WORD_OURS_TO_SET:
                 return refuse(parse, word, "is set by bucketmap itself");
+        case WORD_REMOUNT: /* also of the sloppy: it would be mounted once more */
+                return refuse(parse, word,
+                              "a bucketmap mount cannot be changed; unmount it and mount it again");
         case WORD_FUSE:
                 return 1;
         case WORD_IGNORED:

@@ -64,6 +64,20 @@ helper() {
         [[ $stderr = *"in use by process"* ]]
 }
 
+@test "a mount is not changed by remount, and is told how it is" {
+        require_fuse
+        local sloppy
+        mount_store
+        for sloppy in "" -s; do
+                # shellcheck disable=SC2086 # no word at all
+                run_cmd -1 helper mount.bucketmap $sloppy "$STORE" "$MNT" -o remount,ro
+                assert_equal "${#lines[@]}" 1
+                [[ $stderr = *": option 'remount': a bucketmap mount cannot be changed; unmount it and mount it again"* ]]
+        done
+        assert_equal "$(mounts_below "$SCRATCH" | wc -l)" 1
+        echo 1 >"$MNT/a"
+}
+
 @test "help" {
         run_cmd helper mount.bucketmap --help
         [[ $stdout = "Usage: mount.bucketmap [OPTION...] STORE DIR"* ]]

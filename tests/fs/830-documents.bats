@@ -88,9 +88,9 @@ mount_options_of_page() {
         same --help "$(mount_options_of_help)" "$ours"
         same README "$ours" "$(awk '/^## / { inside = /^## Options/ } inside && /^\| `/' "$TOP/README.md" |
                 cut -d'|' -f2 | tr -d '` ' | tr ',' '\n' | sed 's/=.*//')"
-        # fsname and subtype are for bucketmap to set
+        # fsname and subtype are for bucketmap to set, remount is refused
         same parser "$(grep -oE 'FUSE_OPT_KEY\("[^"]+' "$TOP/fs/options.c" | cut -d'"' -f2 | sed 's/=.*//')" \
-                "$ours $theirs ${ignored//[xX]-/} fsname subtype"
+                "$ours $theirs ${ignored//[xX]-/} fsname remount subtype"
 }
 
 @test "completions offer the commands, each one's options, and the mount options" {
