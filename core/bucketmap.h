@@ -603,8 +603,8 @@ BM_EXPORT void bm_set_anticipated_count(struct bm_map *map, uint64_t n_keys);
 /*
  * Atomic: after a crash all of the batch is there or nothing of it, and no
  * reader sees a part. Bytes handed in are copied. At most BM_BATCH_MAX bytes
- * in all (-EFBIG). A batch belongs to one thread. Errors of commit: those of
- * the single operations, for the first item that fails; then nothing is done.
+ * in all, and 240 KiB with 56 more for each change (-EFBIG). A batch belongs to one thread. Errors
+ * of commit: those of the single operations, for the first item that fails; then nothing is done.
  */
 BM_EXPORT BM_CHECKED int bm_write_batch_new(struct bm_store *store, struct bm_write_batch **batchp);
 BM_EXPORT struct bm_write_batch *bm_write_batch_free(struct bm_write_batch *batch);

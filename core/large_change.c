@@ -57,6 +57,10 @@ int bm_change_put(struct bm_txn *txn, struct bm_change *c, uint8_t type, const u
                 assert(c->meta_len <= BM_META_MAX);
                 meta = c->meta;
         }
+        /* what frees space may not bring a longer meta instead */
+        if (c->meta_len + len > was->meta_len + was->value_len + c->pays &&
+            c->meta_len > was->meta_len)
+                txn->privileged = false;
         s->action = BM_ACT_PUT;
         s->next = (struct bm_record){
                 .type = type,
@@ -223,14 +227,13 @@ int bm_change_cut(struct bm_txn *txn, struct bm_change *c, uint64_t from, uint64
 
 /* Running */
 
-int bm_change_run(struct bm_change *c, bm_fill_fn fill, bool privileged)
+int bm_change_run(struct bm_change *c, bm_fill_fn fill)
 {
         struct bm_store *store = c->ref->map->store;
         struct bm_txn txn;
         int r;
         do {
                 bm_txn_init(&txn, store);
-                txn.privileged = privileged;
                 r = bm_txn_add_trusted(&txn, c->ref->map, c->ref->key, c->ref->key_len, c->trust,
                                        NULL);
                 if (r == 0)

@@ -32,8 +32,9 @@ struct bm_change {
         uint64_t len, taken;
         bool zero, keep_size; /* an allocation: whatever is there; only up to the end */
         uint64_t size;        /* a truncation: the new size */
-        bool inline_again;    /* and chunks are no longer needed */
-        enum bm_trust trust;  /* in the record */
+        uint64_t pays;       /* what a longer meta may take of what dies beside the record, bytes */
+        bool inline_again;   /* and chunks are no longer needed */
+        enum bm_trust trust; /* in the record */
         uint64_t new_data_id;
         bool held;          /* the new data id, which an orphan got */
         uint64_t n_covered; /* chunks that an orphan's drop covers already */
@@ -55,8 +56,17 @@ struct bm_change {
 struct bm_change *bm_change_new(const struct bm_ref *ref, bm_meta_fn fn, void *ctx, bool chunk);
 void bm_change_free(struct bm_change *c);
 
-/* Runs FILL in a transaction, and the sweeper first if the head has no room for a cut. */
-int bm_change_run(struct bm_change *c, bm_fill_fn fill, bool privileged);
+/*
+ * Runs FILL in a transaction, and the sweeper first if the head has no room for a cut. FILL may set
+ * txn->privileged where what is written frees as much: each time, for it may be called again. A
+ * head keeps its cuts, up to eight, so one that gets a further one must have a value that outweighs
+ * them.
+ */
+int bm_change_run(struct bm_change *c, bm_fill_fn fill);
+enum {
+        BM_CUT_PAYS = 16 << 10,
+        BM_META_PAID = 64
+}; /* bytes; of a longer meta that it outweighs, too */
 
 /* Finds the step of the record, a map's too. BM_E_NOT_FOUND, BM_E_STALE, -EIO. */
 int bm_change_find(struct bm_txn *txn, struct bm_change *c);
@@ -71,7 +81,8 @@ static inline const struct bm_record *bm_change_record(const struct bm_txn *txn,
         return &txn->steps[c->main].found.record;
 }
 
-/* The record becomes a put of TYPE with that value, and meta as the callback has it. */
+/* The record becomes a put of TYPE with that value, and meta as the callback has it. One that is
+ * longer for its meta is no longer privileged. */
 int bm_change_put(struct bm_txn *txn, struct bm_change *c, uint8_t type, const uint8_t *value,
                   uint32_t len);
 /* The same with c->head. */

@@ -107,6 +107,7 @@ static int punch_inline(struct bm_txn *txn, struct bm_change *c, uint64_t end)
 static int fill_punch(struct bm_txn *txn, void *ctx)
 {
         struct bm_change *c = ctx;
+        txn->privileged = false;
         int r = bm_change_look(txn, c);
         if (r != 0)
                 return r;
@@ -119,6 +120,9 @@ static int fill_punch(struct bm_txn *txn, void *ctx)
                 return 0;
         if (!large)
                 return punch_inline(txn, c, end);
+        /* it frees more than it writes: two chunks at most, in which something stays */
+        txn->privileged = c->len >= 4 * BM_CHUNK && c->head.allocated >= BM_CUT_PAYS;
+        c->pays = BM_META_PAID;
         r = punch_large(txn, c, end);
         return r == 0 ? bm_change_put_head(txn, c) : r;
 }
@@ -143,8 +147,7 @@ int bm_punch(const struct bm_ref *ref, uint64_t offset, uint64_t len, bm_meta_fn
         do {
                 c->offset = offset;
                 c->len = punch_step(offset, len);
-                /* it frees more than it writes: two chunks at most, in which something stays */
-                r = bm_change_run(c, fill_punch, c->len >= 4 * BM_CHUNK);
+                r = bm_change_run(c, fill_punch);
                 offset += c->len;
                 len -= c->len;
         } while (r == 0 && len > 0 && c->taken == c->len);
@@ -263,7 +266,7 @@ int bm_allocate(const struct bm_ref *ref, uint64_t offset, uint64_t len, unsigne
                 c->offset = offset + *done;
                 c->len = len - *done;
                 c->new_data_id = atomic_fetch_add(&ref->map->store->next_data, 1);
-                r = bm_change_run(c, fill_allocate, false);
+                r = bm_change_run(c, fill_allocate);
                 if (r == 0)
                         *done += c->taken;
         } while (r == 0 && *done < len && c->taken > 0);

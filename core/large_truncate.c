@@ -8,11 +8,8 @@
 #include "large_change.h"
 #include "store.h"
 
-/*
- * What is cut is privileged, as a deletion is, where no more is written than dies: the shorter
- * record, or last chunk, in place of the longer one, a head in place of a head. A head's further
- * cut and its drop come on top, less than it has itself, and go with the next sweep.
- */
+/* What is cut is privileged where no more is written than dies: the shorter record, or last chunk,
+ * in place of the longer one; a head in place of a head, if its cuts are paid for. */
 static int truncate_inline(struct bm_txn *txn, struct bm_change *c)
 {
         const struct bm_record *was = bm_change_record(txn, c);
@@ -35,6 +32,7 @@ static int shrink_to_inline(struct bm_txn *txn, struct bm_change *c)
         if (r != 0)
                 return r;
         txn->privileged = have >= size;
+        c->pays = have >= size ? have - size : 0;
         have = have < size ? have : size;
         if (have)
                 memcpy(c->chunk, bytes, have);
@@ -49,7 +47,8 @@ static int shrink_large(struct bm_txn *txn, struct bm_change *c)
         uint32_t rest = (uint32_t)(c->size & (BM_CHUNK - 1));
         uint64_t from = last + (rest > 0);
         int r = 0;
-        txn->privileged = true;
+        txn->privileged = from >= n_old || c->head.allocated >= BM_CUT_PAYS;
+        c->pays = c->head.allocated >= BM_CUT_PAYS ? BM_META_PAID : 0;
         if (rest > 0) {
                 const uint8_t *bytes;
                 uint32_t have;
@@ -59,8 +58,10 @@ static int shrink_large(struct bm_txn *txn, struct bm_change *c)
                         r = bm_change_chunk(txn, c, step, last, &bytes, &have);
                 if (r != 0)
                         return r;
-                if (have > rest) /* else what is beyond would come back with growth */
+                if (have > rest) { /* else what is beyond would come back with growth */
                         bm_change_put_chunk(txn, c, step, bytes, rest, have);
+                        c->pays += have - rest;
+                }
         }
         if (from < n_old)
                 r = bm_change_cut(txn, c, from, n_old);
@@ -74,6 +75,7 @@ static int fill_truncate(struct bm_txn *txn, void *ctx)
 {
         struct bm_change *c = ctx;
         txn->privileged = false;
+        c->pays = 0;
         int r = bm_change_look(txn, c);
         if (r != 0)
                 return r;
@@ -107,7 +109,7 @@ int bm_truncate(const struct bm_ref *ref, uint64_t size, bm_meta_fn fn, void *ct
         c->size = size;
         c->trust = size == 0 ? BM_TRUST_VALUE : BM_TRUST_NOTHING; /* nothing of the value stays */
         c->new_data_id = atomic_fetch_add(&ref->map->store->next_data, 1);
-        int r = bm_change_run(c, fill_truncate, false);
+        int r = bm_change_run(c, fill_truncate);
         /* an orphan that is inline again has nothing for the sweeper to spare */
         if (r == 0 && ref->map->id == BM_MAP_ORPHANS && c->inline_again)
                 bm_large_release(ref->map->store, c->head.data_id);

@@ -162,7 +162,7 @@ int bm_write_at(const struct bm_ref *ref, uint64_t offset, const void *buf, size
                 c->buf = (const uint8_t *)buf + *done;
                 c->len = len - *done;
                 c->new_data_id = atomic_fetch_add(&ref->map->store->next_data, 1);
-                r = bm_change_run(c, fill_write, false);
+                r = bm_change_run(c, fill_write);
                 if (r == 0)
                         *done += c->taken;
         }
@@ -187,7 +187,7 @@ int bm_set_meta(const struct bm_ref *ref, bm_meta_fn fn, void *ctx)
         struct bm_change *c = bm_change_new(ref, fn, ctx, false);
         if (!c)
                 return -ENOMEM;
-        int r = bm_change_run(c, fill_meta, false);
+        int r = bm_change_run(c, fill_meta);
         bm_change_free(c);
         return r;
 }

@@ -9,11 +9,16 @@
 
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
+#include <utlist.h>
 
 enum batch_what { WRITE_INSERT, WRITE_DELETE, WRITE_COUNT, WRITE_ADDREF };
 
-/* One change; key and value stand behind it. There is one of each key. */
+/* One change; key and value stand behind it. */
 struct batch_item {
+        struct batch_item *prev, *next; /* in the order of the calls: it counts where a record has
+                                           several names */
+        struct batch_item *first;       /* of the same key, whose step it is */
+        struct batch_item *last;        /* of a first one: the last of that key */
         struct bm_map *map;
         enum batch_what what;
         uint64_t count; /* of the record; WRITE_ADDREF: what is added, two's complement */
@@ -21,17 +26,20 @@ struct batch_item {
         size_t key_len, value_len;
         size_t step;
         struct bm_drop_step drop;
-        UT_hash_handle hh; /* by map and key */
+        UT_hash_handle hh; /* of a first one: by map and key */
         uint8_t bytes[];   /* map pointer and key (the table's key), then the value */
 };
 
 struct bm_write_batch {
         struct bm_store *store;
-        struct batch_item *items; /* uthash keeps the order of insertion */
-        size_t bytes;
+        struct batch_item *items, *keys; /* all; and the hash table of the first ones */
+        size_t bytes, n_items;
 };
 
-enum { PREFIX = sizeof(struct bm_map *) };
+enum {
+        PREFIX = sizeof(struct bm_map *),
+        RECORD_MOST = 56, /* bytes of a record beside its key and value */
+};
 
 static const uint8_t *item_key(const struct batch_item *item)
 {
@@ -51,13 +59,13 @@ int bm_write_batch_new(struct bm_store *store, struct bm_write_batch **batchp)
 static void clear(struct bm_write_batch *b)
 {
         struct batch_item *item, *next;
-        HASH_ITER(hh, b->items, item, next)
+        HASH_CLEAR(hh, b->keys);
+        DL_FOREACH_SAFE(b->items, item, next)
         {
-                HASH_DEL(b->items, item);
                 free(item);
         }
         b->items = NULL;
-        b->bytes = 0;
+        b->bytes = b->n_items = 0;
 }
 
 struct bm_write_batch *bm_write_batch_free(struct bm_write_batch *batch)
@@ -85,20 +93,22 @@ static struct batch_item *new_item(const struct bm_target *target, const void *v
         return item;
 }
 
-static void take_out(struct bm_write_batch *b, struct batch_item *item)
+/* With all that the batch has of the key. */
+static void take_out(struct bm_write_batch *b, struct batch_item *first)
 {
-        b->bytes -= item->key_len + item->value_len;
-        HASH_DEL(b->items, item);
-        free(item);
-}
-
-/* The change that the batch has of ITEM's key; NULL: none yet. */
-static struct batch_item *find_same(struct bm_write_batch *b, const struct batch_item *item,
-                                    unsigned hash)
-{
-        struct batch_item *same;
-        HASH_FIND_BYHASHVALUE(hh, b->items, item->bytes, PREFIX + item->key_len, hash, same);
-        return same;
+        struct batch_item *item, *next;
+        HASH_DEL(b->keys, first);
+        DL_FOREACH_SAFE(b->items, item, next)
+        {
+                if (item->first != first)
+                        continue;
+                b->bytes -= item->key_len + item->value_len;
+                b->n_items--;
+                DL_DELETE(b->items, item);
+                if (item != first)
+                        free(item);
+        }
+        free(first);
 }
 
 static bool is_delta(int64_t delta)
@@ -106,41 +116,55 @@ static bool is_delta(int64_t delta)
         return delta <= (int64_t)BM_COUNT_MAX && delta >= -(int64_t)BM_COUNT_MAX;
 }
 
-/* Adds to what the batch says of a key already. */
-static int add_to(struct batch_item *old, uint64_t delta)
+static void append(struct bm_write_batch *b, struct batch_item *item, struct batch_item *first)
 {
-        uint64_t sum = old->count + delta;
+        item->first = first;
+        first->last = item;
+        DL_APPEND(b->items, item);
+        b->bytes += item->key_len + item->value_len;
+        b->n_items++;
+}
+
+/* Adds to what the batch says of a key already, with nothing in between. */
+static int add_to(struct batch_item *last, uint64_t delta)
+{
+        uint64_t sum = last->count + delta;
         /* counts have 62 bits: below zero wraps to above the limit */
-        if (old->what == WRITE_ADDREF ? !is_delta((int64_t)sum) : sum > BM_COUNT_MAX)
+        if (last->what == WRITE_ADDREF ? !is_delta((int64_t)sum) : sum > BM_COUNT_MAX)
                 return BM_E_COUNT;
-        old->count = sum;
+        last->count = sum;
         return 0;
+}
+
+/* Takes over ITEM, a count of a key that the batch changes already, if 0 is returned. */
+static int put_in_count(struct bm_write_batch *b, struct batch_item *item, struct batch_item *first)
+{
+        struct batch_item *last = first->last;
+        if (last->what == WRITE_DELETE)
+                return BM_E_NOT_FOUND;
+        if (item->what != WRITE_ADDREF || last != b->items->prev) {
+                append(b, item, first);
+                return 0;
+        }
+        int r = add_to(last, item->count);
+        if (r == 0)
+                free(item);
+        return r;
 }
 
 /* Takes over ITEM if 0 is returned. */
 static int put_in(struct bm_write_batch *b, struct batch_item *item, unsigned hash)
 {
-        struct batch_item *old = find_same(b, item, hash);
-        int r = 0;
-        if (old && (item->what == WRITE_COUNT || item->what == WRITE_ADDREF)) {
-                if (old->what == WRITE_DELETE)
-                        return BM_E_NOT_FOUND;
-                if (item->what == WRITE_ADDREF)
-                        r = add_to(old, item->count);
-                else
-                        old->count = item->count;
-                if (r == 0 && item->what == WRITE_COUNT && old->what == WRITE_ADDREF)
-                        old->what = WRITE_COUNT;
-                if (r == 0)
-                        free(item);
-                return r;
-        }
-        HASH_ADD_KEYPTR_BYHASHVALUE(hh, b->items, item->bytes, PREFIX + item->key_len, hash, item);
+        struct batch_item *first;
+        HASH_FIND_BYHASHVALUE(hh, b->keys, item->bytes, PREFIX + item->key_len, hash, first);
+        if (first && (item->what == WRITE_COUNT || item->what == WRITE_ADDREF))
+                return put_in_count(b, item, first);
+        HASH_ADD_KEYPTR_BYHASHVALUE(hh, b->keys, item->bytes, PREFIX + item->key_len, hash, item);
         if (!item->hh.tbl)
                 return -ENOMEM;
-        b->bytes += item->key_len + item->value_len;
-        if (old)
-                take_out(b, old);
+        if (first)
+                take_out(b, first);
+        append(b, item, item);
         return 0;
 }
 
@@ -152,7 +176,8 @@ static int add(struct bm_write_batch *b, enum batch_what what, struct bm_map *ma
         int r = bm_target_init(&target, map, key, key_len); /* the limits of keys */
         if (r < 0 || map->store != b->store)
                 return -EINVAL;
-        if (value_len > BM_VALUE_INLINE || b->bytes + key_len + value_len > BM_BATCH_MAX)
+        if (value_len > BM_VALUE_INLINE || b->bytes + key_len + value_len > BM_BATCH_MAX ||
+            b->bytes + key_len + value_len + (b->n_items + 1) * RECORD_MOST > BM_FRAME_MAX)
                 return -EFBIG;
         struct batch_item *item = new_item(&target, value, value_len);
         if (!item)
@@ -238,6 +263,8 @@ static int fill_insert(struct bm_txn *txn, struct batch_item *item, size_t recor
 static int fill_item(struct bm_txn *txn, struct batch_item *item)
 {
         const bool there = txn->steps[item->step].found.there;
+        /* or made by an item before */
+        const bool is_counted = there || txn->steps[item->step].action == BM_ACT_PUT;
         size_t record = item->step;
         int r = there ? bm_txn_record(txn, item->step, &record) : 0;
         if (r != 0)
@@ -246,12 +273,12 @@ static int fill_item(struct bm_txn *txn, struct batch_item *item)
                 return BM_E_IS_MAP;
         switch (item->what) {
         case WRITE_COUNT:
-                if (!there)
+                if (!is_counted)
                         return BM_E_NOT_FOUND;
                 set_count(&txn->steps[record], item->count);
                 return 0;
         case WRITE_ADDREF:
-                return there ? add_count(&txn->steps[record], item->count) : BM_E_NOT_FOUND;
+                return is_counted ? add_count(&txn->steps[record], item->count) : BM_E_NOT_FOUND;
         case WRITE_DELETE:
                 return there ? bm_delete_step(txn, item->step, record, &item->drop) : 0;
         case WRITE_INSERT:
@@ -263,10 +290,11 @@ static int fill_item(struct bm_txn *txn, struct batch_item *item)
 static int fill_batch(struct bm_txn *txn, void *ctx)
 {
         struct bm_write_batch *b = ctx;
-        struct batch_item *item, *next;
+        struct batch_item *item;
         int r = 0;
-        HASH_ITER(hh, b->items, item, next)
+        DL_FOREACH(b->items, item)
         {
+                item->step = item->first->step;
                 r = fill_item(txn, item);
                 if (r != 0)
                         return r;
@@ -283,14 +311,13 @@ static enum bm_trust trust_of(const struct batch_item *item)
 
 int bm_write_batch_commit(struct bm_write_batch *b)
 {
-        struct batch_item *item, *next;
+        struct batch_item *item;
         struct bm_txn txn;
         int r = 0;
         if (!b->items)
                 return 0;
         bm_txn_init(&txn, b->store);
-        HASH_ITER(hh, b->items, item, next)
-        {
+        for (item = b->keys; item; item = item->hh.next) {
                 if (item->what == WRITE_INSERT)
                         item->record_id = atomic_fetch_add(&b->store->next_record, 1);
                 r = bm_txn_add_trusted(&txn, item->map, item_key(item), item->key_len,

@@ -289,7 +289,7 @@ END
                 assert_equal "$stderr" "bucketmap: 'a b': $long is no name of an attribute, which is left out
 bucketmap: 'a b': user. is no name of an attribute, which is left out"
                 [ "$place" = "$MNT" ] || mount_store
-                assert_equal "$(getfattr -d "$MNT/a b" | grep user | sort)" $'user.x="1"\nuser.y="1"'
+                assert_equal "$(getfattr -d "$MNT/a b" | grep '^user' | sort)" $'user.x="1"\nuser.y="1"'
                 umount_store
                 rm -r "$STORE"
         done

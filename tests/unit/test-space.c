@@ -269,6 +269,50 @@ static void closing_keeps_the_reserve_of_a_full_disk(void **state)
         fixture_open(f);
 }
 
+static int grow_meta(void *ctx, const struct bm_view *now, void *meta, size_t *meta_len)
+{
+        (void)ctx;
+        (void)now;
+        memset(meta, 'm', 3000);
+        *meta_len = 3000;
+        return 0;
+}
+
+/* What truncations may take of the reserve is no more than they give back: here nothing. */
+static void truncations_leave_room_to_delete(void **state)
+{
+        struct fixture *f = *state;
+        char key[16];
+        unsigned n = 0, i, kept = 0;
+        int r = 0;
+        limit(f, 6 * MEBIBYTE);
+        for (; r == 0; n += r == 0) {
+                const struct bm_ref ref = {.map = f->root, .key = key, .key_len = key_of(n, key)};
+                r = bm_insert(f->root, key, ref.key_len, NULL, 0, 1);
+                if (r == 0)
+                        r = bm_truncate(&ref, UINT64_C(1) << 32, NULL, NULL);
+        }
+        assert_int_equal(r, -ENOSPC);
+        for (i = 0; i < 8 * n && kept < 100; i++) {
+                const struct bm_ref ref = {
+                        .map = f->root, .key = key, .key_len = key_of(i % n, key)};
+                r = bm_truncate(&ref, (UINT64_C(1) << 32) - 100000 * (1 + i / n), NULL, NULL);
+                assert_true(r == 0 || r == -ENOSPC);
+                kept += r != 0;
+        }
+        for (i = 0; i < n; i += 2)
+                assert_int_equal(bm_delete_key(f->root, key, key_of(i, key)), 0);
+        for (kept = 0; kept < 100 && i-- > 0;) {
+                const struct bm_ref ref = {
+                        .map = f->root, .key = key, .key_len = key_of(i | 1, key)};
+                r = bm_truncate(&ref, 0, grow_meta, NULL);
+                kept += r != 0;
+        }
+        for (i = 1; i < n; i += 2)
+                assert_int_equal(bm_delete_key(f->root, key, key_of(i, key)), 0);
+        assert_sound(f);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -282,6 +326,7 @@ int main(void)
                 test_in_store(available_is_what_can_be_written),
                 test_in_store(tombstones_do_not_gather),
                 test_in_store(closing_keeps_the_reserve_of_a_full_disk),
+                test_in_store(truncations_leave_room_to_delete),
         };
         return cmocka_run_group_tests_name("space", tests, NULL, NULL);
 }

@@ -155,11 +155,88 @@ static void test_linked(void **state)
         assert_int_equal(bm_write_batch_commit(batch), 0);
         assert_count(f, "first", 6);
         assert_count(f, "second", 6);
+        /* in the order of the calls */
+        assert_int_equal(set(batch, f, "first", 5), 0);
+        assert_int_equal(set(batch, f, "second", 6), 0);
+        assert_int_equal(set(batch, f, "first", 7), 0);
+        assert_int_equal(bm_write_batch_commit(batch), 0);
+        assert_count(f, "second", 7);
+        assert_int_equal(addref(batch, f, "first", 1), 0);
+        assert_int_equal(set(batch, f, "second", 10), 0);
+        assert_int_equal(addref(batch, f, "first", 1), 0);
+        assert_int_equal(addref(batch, f, "second", 2), 0);
+        assert_int_equal(bm_write_batch_commit(batch), 0);
+        assert_count(f, "first", 13);
+        assert_int_equal(insert(batch, f, "first", 3), 0);
+        assert_int_equal(set(batch, f, "second", 10), 0);
+        assert_int_equal(set(batch, f, "first", 6), 0);
+        assert_int_equal(bm_write_batch_commit(batch), 0);
+        assert_count(f, "second", 6);
         assert_int_equal(bm_write_batch_delete(batch, f->root, "first", 5), 0);
         assert_int_equal(addref(batch, f, "second", -6), 0);
         assert_int_equal(bm_write_batch_commit(batch), 0);
         assert_gone(f, "first");
         assert_count(f, "second", 0);
+        bm_write_batch_free(batch);
+        assert_sound(f);
+}
+
+/* What is made by the batch itself, others in between; and is replaced with all that was said. */
+static void test_scattered(void **state)
+{
+        struct fixture *f = *state;
+        struct bm_write_batch *batch = new_batch(f);
+
+        assert_int_equal(insert(batch, f, "a", 1), 0);
+        assert_int_equal(insert(batch, f, "b", 1), 0);
+        assert_int_equal(addref(batch, f, "a", 1), 0);
+        assert_int_equal(addref(batch, f, "b", 5), 0);
+        assert_int_equal(addref(batch, f, "a", 1), 0);
+        assert_int_equal(set(batch, f, "b", 2), 0);
+        assert_int_equal(addref(batch, f, "c", 1), 0);
+        assert_int_equal(addref(batch, f, "b", 1), 0);
+        assert_int_equal(addref(batch, f, "c", 1), 0);
+        assert_int_equal(insert(batch, f, "c", 4), 0);
+        assert_int_equal(bm_write_batch_commit(batch), 0);
+        assert_count(f, "a", 3);
+        assert_count(f, "b", 3);
+        assert_count(f, "c", 4);
+        assert_int_equal(addref(batch, f, "a", -2), 0);
+        assert_int_equal(addref(batch, f, "b", 1), 0);
+        assert_int_equal(addref(batch, f, "a", -2), 0);
+        assert_int_equal(bm_write_batch_commit(batch), BM_E_COUNT);
+        assert_count(f, "b", 3);
+        bm_write_batch_free(batch);
+        assert_sound(f);
+}
+
+/* What a batch takes can be committed, however short the keys are. */
+static void test_full(void **state)
+{
+        struct fixture *f = *state;
+        struct bm_write_batch *batch = new_batch(f);
+        const enum { INSERT, ADDREF, DELETE } turns[] = {INSERT, ADDREF, DELETE};
+
+        for (size_t turn = 0; turn < 3; turn++) {
+                unsigned n = 0;
+                int r = 0;
+
+                for (; r == 0; n++) {
+                        char key[8];
+                        size_t len = (size_t)snprintf(key, sizeof(key), "%x", n);
+
+                        if (turns[turn] == INSERT)
+                                r = bm_write_batch_insert(batch, f->root, key, len, NULL, 0, 1);
+                        else if (turns[turn] == ADDREF)
+                                r = bm_write_batch_addref(batch, f->root, key, len,
+                                                          INT64_C(1) << 40);
+                        else
+                                r = bm_write_batch_delete(batch, f->root, key, len);
+                }
+                assert_int_equal(r, -EFBIG);
+                assert_true(n > 3000);
+                assert_int_equal(bm_write_batch_commit(batch), 0);
+        }
         bm_write_batch_free(batch);
         assert_sound(f);
 }
@@ -197,6 +274,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_same_key, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_limits, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_linked, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_scattered, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_full, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_many, fixture_setup, fixture_teardown),
         };
 
