@@ -59,14 +59,11 @@ void bm_change_free(struct bm_change *c);
 /*
  * Runs FILL in a transaction, and the sweeper first if the head has no room for a cut. FILL may set
  * txn->privileged where what is written frees as much: each time, for it may be called again. A
- * head keeps its cuts, up to eight, so one that gets a further one must have a value that outweighs
- * them.
+ * head keeps its cuts, up to eight, so one that gets a further one must have a value of BM_CUT_PAYS
+ * bytes, which outweighs them all, and BM_META_PAID bytes by which the meta grows.
  */
+enum { BM_CUT_PAYS = 16 << 10, BM_META_PAID = 64 };
 int bm_change_run(struct bm_change *c, bm_fill_fn fill);
-enum {
-        BM_CUT_PAYS = 16 << 10,
-        BM_META_PAID = 64
-}; /* bytes; of a longer meta that it outweighs, too */
 
 /* Finds the step of the record, a map's too. BM_E_NOT_FOUND, BM_E_STALE, -EIO. */
 int bm_change_find(struct bm_txn *txn, struct bm_change *c);

@@ -17,7 +17,7 @@ enum {
 
 static const uint64_t smallest = UINT64_C(1) << BM_SEGMENT_LOG2_MIN;
 
-/* What the parts of the reserve must have: 5.5 times a segment, and the checkpoint's. */
+/* What the parts of the reserve must have. */
 struct parts {
         uint64_t log, cold, checkpoint;
         uint64_t growth; /* what ordinary writes may add to the checkpoint's until the next look */
@@ -60,11 +60,10 @@ static uint64_t checkpoint_bytes(struct bm_store *store, const struct sums *sums
                bm_counts_n(&store->counts) * BM_COUNT_ROW + TABLES_SLACK;
 }
 
-/* Takes locks, and must be called without reserve_lock. */
-static struct parts parts_of(struct bm_store *store)
+/* With segments of SIZE bytes. Takes locks, and must be called without reserve_lock. */
+static struct parts parts_with(struct bm_store *store, uint64_t size)
 {
         struct sums sums = {0};
-        uint64_t size = bm_space_segment_size(store);
         bm_drives_each(&store->drives, add_segment, &sums);
         /* copies do not fill their segments wholly: half as much again */
         uint64_t output = bm_max_u64(sums.output, size);
@@ -75,6 +74,11 @@ static struct parts parts_of(struct bm_store *store)
                 /* two segments of the smallest records bring half as much index each */
                 .growth = 2 * size,
         };
+}
+
+static struct parts parts_of(struct bm_store *store)
+{
+        return parts_with(store, bm_space_segment_size(store));
 }
 
 /* Locked. As much of it as the disk has room for. */
@@ -239,10 +243,8 @@ uint64_t bm_space_available(struct bm_store *store, uint64_t free)
         if (bm_space_is_short(store) || free < smallest)
                 return 0;
         /* filled with that, larger segments make the reserve larger */
-        const struct parts parts = parts_of(store);
-        const uint64_t size = bm_space_segment_size(store);
-        const uint64_t larger = bm_space_segment_size_with(store, free);
-        const uint64_t want = whole(&parts) + (larger > size ? (larger - size) * 11 / 2 : 0);
+        const struct parts parts = parts_with(store, bm_space_segment_size_with(store, free));
+        const uint64_t want = whole(&parts);
         const uint64_t reserved = bm_space_reserved(store);
         const uint64_t lacks = want > reserved ? want - reserved : 0;
         return free > lacks + smallest ? free - lacks : smallest;

@@ -24,7 +24,7 @@ struct batch_item {
         uint64_t count; /* of the record; WRITE_ADDREF: what is added, two's complement */
         uint64_t record_id;
         size_t key_len, value_len;
-        size_t step;
+        size_t step; /* of a first one */
         struct bm_drop_step drop;
         UT_hash_handle hh; /* of a first one: by map and key */
         uint8_t bytes[];   /* map pointer and key (the table's key), then the value */
@@ -262,11 +262,12 @@ static int fill_insert(struct bm_txn *txn, struct batch_item *item, size_t recor
 
 static int fill_item(struct bm_txn *txn, struct batch_item *item)
 {
-        const bool there = txn->steps[item->step].found.there;
+        const size_t step = item->first->step;
+        const bool there = txn->steps[step].found.there;
         /* or made by an item before */
-        const bool is_counted = there || txn->steps[item->step].action == BM_ACT_PUT;
-        size_t record = item->step;
-        int r = there ? bm_txn_record(txn, item->step, &record) : 0;
+        const bool is_counted = there || txn->steps[step].action == BM_ACT_PUT;
+        size_t record = step;
+        int r = there ? bm_txn_record(txn, step, &record) : 0;
         if (r != 0)
                 return r;
         if (there && txn->steps[record].found.record.type == BM_REC_MAP)
@@ -280,7 +281,7 @@ static int fill_item(struct bm_txn *txn, struct batch_item *item)
         case WRITE_ADDREF:
                 return is_counted ? add_count(&txn->steps[record], item->count) : BM_E_NOT_FOUND;
         case WRITE_DELETE:
-                return there ? bm_delete_step(txn, item->step, record, &item->drop) : 0;
+                return there ? bm_delete_step(txn, step, record, &item->drop) : 0;
         case WRITE_INSERT:
                 break;
         }
@@ -294,7 +295,6 @@ static int fill_batch(struct bm_txn *txn, void *ctx)
         int r = 0;
         DL_FOREACH(b->items, item)
         {
-                item->step = item->first->step;
                 r = fill_item(txn, item);
                 if (r != 0)
                         return r;
