@@ -4,25 +4,21 @@
  * out itself: they are handed over as a mapping of zeros that takes no memory.
  * The parts between them are asked for beforehand, since they stand in the header.
  *
- * Names of attributes it writes in a way that no other program reads. It gets
- * them in a form as long as the right one, which is put in its place in the
- * header before that is written.
+ * A header is kept until the names of attributes in it are right (archive_names.h).
  */
 #include "archive_out.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "pax.h"
+#include "archive_names.h"
 #include "transfer.h"
-#include "xattr.h"
 
 #define BUFFER_BYTES (1u << 20)
 #define BLOCK_BYTES  (128u << 10) /* of the archive, at once */
@@ -202,111 +198,6 @@ static void find_parts(struct archive_out *out, const struct tree_entry *entry,
                 add_part(out, offset, entry->size - offset);
 }
 
-/* Names of attributes */
-
-/* A NAME as it shall be written, and one of that length of which libarchive changes nothing. */
-struct names {
-        char name[3 * UINT8_MAX + 1], stand_in[3 * UINT8_MAX + 1];
-        size_t len;
-        bool differ;
-};
-
-static void fill_names(struct names *names, const char *name)
-{
-        names->len = pax_encode_name(name, names->name);
-        for (size_t i = 0; i <= names->len; i++) {
-                char c = names->name[i];
-
-                names->stand_in[i] = c && (c < '!' || c > '~' || c == '%') ? '_' : c;
-        }
-        names->differ = strcmp(names->name, names->stand_in) != 0;
-}
-
-/* Stand-ins may be the same; of those with one value, too, it does not matter which is which. */
-static bool is_stand_in(const struct names *names, const struct fs_xattr *xattr,
-                        const struct pax_record *record)
-{
-        size_t prefix_len = strlen(PAX_XATTR);
-
-        return record->key_len == prefix_len + names->len &&
-               !memcmp(record->key, PAX_XATTR, prefix_len) &&
-               !memcmp(record->key + prefix_len, names->stand_in, names->len) &&
-               record->value_len == xattr->value_len &&
-               (!xattr->value_len || !memcmp(record->value, xattr->value, xattr->value_len));
-}
-
-/* Not what a machine's security module says, which means nothing elsewhere, nor
- * what has no name, which a mount does not show. */
-static bool is_written(const char *name)
-{
-        enum fs_xattr_kind kind = fs_xattr_kind(name);
-
-        return kind != FS_XATTR_KIND_SECURITY && kind != FS_XATTR_KIND_NAMELESS;
-}
-
-static int put_name(char *body, size_t len, const struct names *names, const struct fs_xattr *xattr)
-{
-        struct pax_record record;
-        size_t offset = 0;
-        int result;
-
-        while ((result = pax_next(body, len, &offset, &record)) == 0) {
-                if (is_stand_in(names, xattr, &record)) {
-                        memcpy(record.key + strlen(PAX_XATTR), names->name, names->len);
-                        return 0;
-                }
-        }
-        return -EIO;
-}
-
-/* Puts the names into the header that begins at START of the block; its lengths stay. */
-static int put_names(struct archive_out *out, size_t start, const struct tree_entry *entry)
-{
-        char *header = out->block + start;
-        size_t header_len = out->block_len - start, offset = 0;
-        struct fs_xattr xattr;
-        int result = 0;
-
-        while (!result && !fs_xattr_next(entry->xattrs, entry->xattrs_len, &offset, &xattr)) {
-                char name[UINT8_MAX + 1] = "";
-                struct names names;
-                uint64_t body_len;
-
-                memcpy(name, xattr.name, xattr.name_len);
-                fill_names(&names, name);
-                if (!names.differ || !is_written(name))
-                        continue;
-                if (header_len < PAX_BLOCK || pax_type(header) != 'x' ||
-                    pax_size(header, &body_len) || body_len > header_len - PAX_BLOCK)
-                        return -EIO;
-                result = put_name(header + PAX_BLOCK, body_len, &names, &xattr);
-        }
-        return result;
-}
-
-static void set_xattrs(struct archive_entry *to, const struct tree_entry *entry)
-{
-        struct fs_xattr xattr;
-        size_t offset = 0;
-        char text[24];
-
-        while (fs_xattr_next(entry->xattrs, entry->xattrs_len, &offset, &xattr) == 0) {
-                char name[UINT8_MAX + 1] = "";
-                struct names names;
-
-                memcpy(name, xattr.name, xattr.name_len);
-                fill_names(&names, name);
-                if (is_written(name))
-                        archive_entry_xattr_add_entry(to, names.stand_in, xattr.value,
-                                                      xattr.value_len);
-        }
-        if (entry->has_count) {
-                int len = snprintf(text, sizeof(text), "%" PRIu64, entry->count);
-
-                archive_entry_xattr_add_entry(to, FS_XATTR_COUNT, text, (size_t)len);
-        }
-}
-
 static void set_times(struct archive_entry *to, const struct fs_attr *attr)
 {
         struct timespec mtime = fs_time_spec(attr->mtime), atime = fs_time_spec(attr->atime);
@@ -341,7 +232,7 @@ static int fill_entry(struct archive_out *out, const struct tree_entry *entry)
                 archive_entry_set_rdevmajor(to, entry->attr.major);
                 archive_entry_set_rdevminor(to, entry->attr.minor);
         }
-        set_xattrs(to, entry);
+        archive_names_add(to, entry);
         archive_entry_set_size(to, S_ISREG(entry->attr.mode) ? (la_int64_t)entry->size : 0);
         if (!S_ISREG(entry->attr.mode) || !is_sparse(entry))
                 return 0;
@@ -454,7 +345,7 @@ int archive_out_add(struct archive_out *out, const struct tree_entry *entry,
         }
         result = archive_result(out, status);
         if (!result && !entry->first)
-                result = put_names(out, start, entry);
+                result = archive_names_put(out->block + start, out->block_len - start, entry);
         if (!result && has_value && entry->size)
                 result = write_value(out, entry, value);
         if (!result)
