@@ -29,6 +29,9 @@ int bm_compact_all(struct bm_store *store, uint64_t log, uint64_t cold);
  * what is little can wait until they do not. */
 bool bm_compact_due(struct bm_store *store, bool busy);
 
+/* Bytes that do not live, and the tombstones that must be kept for some of them. */
+uint64_t bm_compact_left(struct bm_store *store);
+
 /* Whether emptied segments wait for a checkpoint to be freed. */
 bool bm_compact_pending(struct bm_store *store);
 

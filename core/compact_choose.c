@@ -10,6 +10,7 @@ enum {
         TOMBSTONES_SHARE = 10, /* kept tombstones, one byte to so many that live: too many */
         DEAD_BUSY = 128 << 20, /* bytes that are worth two checkpoints beside others' work */
         DISK_BUSY = 64,        /* or one byte of so many of the disk */
+        WAITING_ENOUGH = 8,    /* emptied segments after which to look what their end has won */
 };
 
 struct choice {
@@ -18,11 +19,14 @@ struct choice {
         /* the lowest version of a segment with dead records, and the lowest of the others */
         struct bm_segment *oldest;
         uint64_t oldest_dead, next_dead;
+        /* the first of them that is not emptied yet */
+        struct bm_segment *to_empty;
+        uint64_t to_empty_dead;
         struct bm_segment *best;
         double best_share;
         uint64_t used, dead, live, kept;
-        bool pending;
-        bool tombstones; /* so many that the oldest is worth emptying, whatever that wins */
+        unsigned waiting; /* emptied segments that the next checkpoint frees, or the one after */
+        bool tombstones;  /* so many that to_empty is worth it, whatever that wins */
 };
 
 static bool is_candidate(const struct bm_segment *s)
@@ -45,6 +49,10 @@ static int find_oldest(void *ctx, struct bm_segment *s)
         } else if (lowest < c->next_dead) {
                 c->next_dead = lowest;
         }
+        if (lowest < c->to_empty_dead && is_candidate(s)) {
+                c->to_empty_dead = lowest;
+                c->to_empty = s;
+        }
         return 0;
 }
 
@@ -62,7 +70,7 @@ static int weigh(void *ctx, struct bm_segment *s)
 {
         struct choice *c = ctx;
         if (s->header.kind != BM_SEGMENT_INDEX && waits(s, c->generation))
-                c->pending = true;
+                c->waiting++;
         if (!is_candidate(s))
                 return 0;
         uint64_t output = bm_segment_output(s), kept = atomic_load(&s->kept_bytes);
@@ -86,10 +94,11 @@ static int weigh(void *ctx, struct bm_segment *s)
 
 static bool too_many_tombstones(struct bm_store *store, const struct choice *c)
 {
-        if (c->kept <= 2 * bm_space_segment_size(store) || !c->oldest || !is_candidate(c->oldest))
+        if (c->kept <= 2 * bm_space_segment_size(store) || !c->to_empty ||
+            c->waiting >= WAITING_ENOUGH)
                 return false;
         return (c->kept * TOMBSTONES_SHARE > c->live || bm_space_is_short(store)) &&
-               bm_segment_output(c->oldest) <= c->budget;
+               bm_segment_output(c->to_empty) <= c->budget;
 }
 
 /* checkpoint_lock is held. */
@@ -97,6 +106,7 @@ static struct choice choose(struct bm_store *store)
 {
         struct choice c = {.oldest_dead = UINT64_MAX,
                            .next_dead = UINT64_MAX,
+                           .to_empty_dead = UINT64_MAX,
                            .generation = store->manifests.newest.generation,
                            .budget = bm_space_for_cold(store)};
         if (store->cold)
@@ -116,7 +126,7 @@ int bm_compact_one(struct bm_store *store, unsigned least_share, bool *done)
         if (c.best && c.best_share * least_share >= 1)
                 victim = c.best;
         else if (c.tombstones)
-                victim = c.oldest;
+                victim = c.to_empty;
         *done = victim != NULL;
         if (victim)
                 r = bm_compact_segment(store, victim);
@@ -143,7 +153,13 @@ bool bm_compact_due(struct bm_store *store, bool busy)
                (c.dead > 2 * bm_space_segment_size(store) || c.best_share > 0.9);
 }
 
+uint64_t bm_compact_left(struct bm_store *store)
+{
+        struct choice c = look(store);
+        return c.dead + c.kept;
+}
+
 bool bm_compact_pending(struct bm_store *store)
 {
-        return look(store).pending;
+        return look(store).waiting > 0;
 }

@@ -54,25 +54,44 @@ static uint64_t victims_a_checkpoint(struct bm_store *store)
         return bm_max_u64(VICTIMS_A_CHECKPOINT, BYTES_A_CHECKPOINT / bm_space_segment_size(store));
 }
 
-/* Empties segments; what was won is freed by the two checkpoints behind it. */
+/* Empties what is due, up to a number, and has two checkpoints free it. *DONE: there was more. */
+static int compact_step(struct bm_store *store, unsigned least_share, bool *done)
+{
+        uint64_t n = victims_a_checkpoint(store);
+        int r = 0;
+        *done = true;
+        for (uint64_t i = 0; r == 0 && *done && i < n; i++) {
+                if (atomic_load(&store->closing)) {
+                        *done = false;
+                        return 0;
+                }
+                r = bm_compact_one(store, least_share, done);
+        }
+        if (r == -ENOSPC) /* what was copied by now frees the rest */
+                r = 0, *done = false;
+        for (int i = 0; r == 0 && i < 2 && bm_compact_pending(store); i++)
+                r = checkpoint(store);
+        tell_pace(store);
+        return r;
+}
+
+/*
+ * Step by step. Without others' work also while what a step freed lets more go, as tombstones do
+ * when the last that is older has gone.
+ */
 static int compact(struct bm_store *store, enum effort effort)
 {
         unsigned least_share = effort == THOROUGH ? SHARE_NEEDED : SHARE_DUE;
+        uint64_t before, left = UINT64_MAX;
         bool done = true;
         int r = 0;
-        while (r == 0 && done && (effort == THOROUGH || bm_compact_due(store, effort == BUSY))) {
-                uint64_t n = victims_a_checkpoint(store);
-                for (uint64_t i = 0; r == 0 && done && i < n; i++) {
-                        if (atomic_load(&store->closing))
-                                return 0;
-                        r = bm_compact_one(store, least_share, &done);
-                }
-                if (r == -ENOSPC) /* what was copied by now frees the rest */
-                        r = 0, done = false;
-                for (int i = 0; r == 0 && i < 2 && bm_compact_pending(store); i++)
-                        r = checkpoint(store);
-                tell_pace(store);
-        }
+        do {
+                before = left;
+                if (effort != THOROUGH && !bm_compact_due(store, effort == BUSY))
+                        break;
+                r = compact_step(store, least_share, &done);
+                left = bm_compact_left(store);
+        } while (r == 0 && (done || (effort == USUAL && left < before)));
         return r;
 }
 

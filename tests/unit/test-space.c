@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A full disk: writes are refused, deletions are not, and room comes back. */
+#include "space.h"
 #include "store-fixture.h"
 
 enum { VALUE = 3000, MEBIBYTE = 1 << 20 };
@@ -245,6 +246,45 @@ static void tombstones_do_not_gather(void **state)
         assert_sound(f);
 }
 
+static void wait_rounds(struct fixture *f, uint64_t n)
+{
+        struct bm_keeper *k = &f->store->keeper;
+        pthread_mutex_lock(&k->lock);
+        n += k->rounds;
+        while (k->rounds < n)
+                pthread_cond_wait(&k->changed, &k->lock);
+        pthread_mutex_unlock(&k->lock);
+}
+
+/*
+ * Tombstones of many ages go as segments that are older go, and those only with what is
+ * older still. Once nobody writes that is done in one go, not a segment at a time.
+ */
+static void what_was_deleted_goes_as_soon_as_it_is_quiet(void **state)
+{
+        enum { KEYS = 40000 };
+        struct fixture *f = *state;
+        char key[16];
+        fixture_close(f);
+        f->config.no_background = false;
+        fixture_open(f);
+        for (unsigned i = 0; i < KEYS; i++)
+                put_text(f, (key_of(i, key), key), "as long as a short value would be, or so");
+        for (unsigned i = 0; i < KEYS; i++) {
+                remove_key(f, (key_of(i, key), key));
+                put_text(f, key, "as long as a short value would be, or so");
+        }
+        for (unsigned i = 0; i < KEYS; i += 2)
+                remove_key(f, (key_of(i, key), key));
+        uint64_t kept = 0;
+        wait_rounds(f, 3); /* one that had begun, one beside the last writes, one in quiet */
+        bm_drives_each(&f->store->drives, add_tombstones, &kept);
+        const uint64_t live = bm_sum(f->store, BM_SUM_LIVE_BYTES);
+        const uint64_t few = 3 * bm_space_segment_size(f->store);
+        assert_in_range(kept, 0, few > live / 10 ? few : live / 10);
+        assert_sound(f);
+}
+
 static uint64_t size_of_reserve(struct fixture *f)
 {
         struct stat st;
@@ -325,6 +365,7 @@ int main(void)
                 test_in_store(a_full_disk_bears_being_killed_again_and_again),
                 test_in_store(available_is_what_can_be_written),
                 test_in_store(tombstones_do_not_gather),
+                test_in_store(what_was_deleted_goes_as_soon_as_it_is_quiet),
                 test_in_store(closing_keeps_the_reserve_of_a_full_disk),
                 test_in_store(truncations_leave_room_to_delete),
         };
