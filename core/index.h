@@ -173,6 +173,14 @@ struct bm_known_slot {
         struct bm_slot slot;
 };
 /*
+ * FN for each slot of the block where HASH belongs (and of its chain), in no order. *LAST as below.
+ * -EIO, -ENOMEM: of reading the block. Shared.
+ */
+typedef void (*bm_known_slot_fn)(void *ctx, const struct bm_known_slot *known);
+int bm_index_visit(struct bm_index *ix, uint64_t hash, bm_known_slot_fn fn, void *ctx,
+                   uint64_t *last);
+
+/*
  * The slots of the block where HASH belongs (and of its chain), sorted by
  * hash, in *SLOTS (malloc'd, the caller's to free; N of them). *LAST gets the
  * last hash that the block covers (all low bits set), also after -EIO, so that the
