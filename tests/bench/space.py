@@ -13,7 +13,7 @@ import time
 
 import frame
 import plots
-from subjects import Bucketmap, Load, Place
+from subjects import Bucketmap, Load, Place, cpus_for, timed
 
 FIRST, GOAL = 260, 200  # bytes for a file of 100
 EXT4_INODE = 256
@@ -30,12 +30,9 @@ def allocated(path):
 class Store(Bucketmap):
     def __init__(self, scratch):
         super().__init__(scratch)
-        self.settle()
+        super().close()
         self.before = allocated(self.store)
-
-    def mount(self):
-        subprocess.run([self.binary, "mount", self.store, self.root], check=True,
-                       stdin=subprocess.DEVNULL)
+        self.mount()
 
     def settle(self):
         """Background work is done when the store has stopped to shrink."""
@@ -106,7 +103,7 @@ def measure_sizes(figures, options, files):
 
 
 def measure_files(figures, place, files, size, states=STATES):
-    load = Load(place, 1, files, size, os.sched_getaffinity(0))
+    load = Load(place, 1, files, size, cpus_for(1))
     load.run("create")
     left = files
     for state, phases in states.items():
@@ -129,7 +126,7 @@ def used_without(load, place):
 
 
 def measure_tree(figures, place, tree):
-    subprocess.run(["cp", "-a", tree, os.path.join(place.root, "tree")], check=True)
+    timed(["cp", "-a", tree, os.path.join(place.root, "tree")], cpus_for(1))
     files = sum(len(names) for _, _, names in os.walk(tree))
     figures.add(f"tree of {files} files", place.name, bytes_per_file=place.used() / files)
 
@@ -183,7 +180,7 @@ def main():
             for place in places_in(scratch, max(1 << 30, files * 6000)):
                 try:
                     if size:
-                        measure_files(figures, place, files, size)
+                        measure_files(figures, place, files // 2 if options.quick and size > 100 else files, size)
                     else:
                         measure_tree(figures, place, options.tree)
                 finally:

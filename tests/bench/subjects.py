@@ -8,6 +8,12 @@ import time
 import frame
 
 
+def cpus_for(clients):
+    """One client shares a processor with its daemon: the time is what both cost together."""
+    everywhere = os.sched_getaffinity(0)
+    return {min(everywhere)} if clients == 1 else everywhere
+
+
 class Place:
     """A directory as it is."""
 
@@ -49,6 +55,9 @@ class Bucketmap(Place):
         super().__init__("bucketmap", scratch.sub("mnt"))
         self.binary = binary or frame.built("fs", "bucketmap")
         self.store = os.path.join(scratch.path, "store")
+        self.mount(options)
+
+    def mount(self, options=()):
         subprocess.run([self.binary, "mount", *options, self.store, self.root], check=True,
                        stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         with open(os.path.join(self.store, "lock"), encoding="utf-8") as lock:
@@ -73,7 +82,6 @@ class Load:
     numbers = iter(range(1 << 30))
 
     def __init__(self, place, clients, files, size, cpus):
-        place.pin(cpus)
         self.dir = os.path.join(place.root, f"load{next(Load.numbers)}")
         os.mkdir(self.dir)
         self.command = [frame.built("tests", "bench", "mount", "load"), place.root, self.dir,
@@ -84,6 +92,7 @@ class Load:
 
     def reopen(self):
         """Goes on where a closed one left its files."""
+        self.place.pin(self.cpus)
         self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True,
                                         preexec_fn=lambda: os.sched_setaffinity(0, self.cpus))
