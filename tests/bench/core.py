@@ -163,7 +163,7 @@ def main():
             results[name] = run(arguments, options, scratch)
     print()
     for store, settings in next(iter(results.values()))["settings"].items():
-        print(f"{store}: {settings}")
+        print(f"{store}: {settings['told']}")
     print()
     for name, figures in results.items():
         show(name, figures, figures["keys"])

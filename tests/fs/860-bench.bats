@@ -63,6 +63,8 @@ value() {
                 value core.json "floor of $phase" memory cpu_us_per_op
         done
         value core.json overwritten bucketmap disk_over_logical
+        # of one shape, whoever goes through it
+        run_cmd jq -e 'all(.[]; all(.[]; type == "object"))' core.json
         run_cmd "$BENCH_BUILD/tests/bench/core/bench-core" --keys=3000 --reopen --peers=bucketmap --dir="$SCRATCH" --json=reopen.json
         value reopen.json reopen bucketmap killed_open_ms
         value reopen.json reopen bucketmap cut_open_ms

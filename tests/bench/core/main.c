@@ -387,7 +387,7 @@ static void describe(struct bench *b)
         json_t *settings = object_in(b->report, "settings");
 
         for (unsigned i = 0; i < b->n; i++)
-                json_object_set_new(settings, b->runners[i].peer->name,
+                json_object_set_new(object_in(settings, b->runners[i].peer->name), "told",
                                     json_string(b->runners[i].peer->settings));
         json_object_set_new(b->report, "logical_bytes", json_integer((json_int_t)b->logical[0]));
         json_object_set_new(b->report, "keys", json_integer((json_int_t)b->options.load.n_keys));
