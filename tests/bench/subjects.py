@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the mount is measured against: places where the load finds a directory."""
+import contextlib
 import os
 import signal
 import subprocess
@@ -27,7 +28,8 @@ class Place:
         if self.pid is None:
             return
         for thread in os.listdir(f"/proc/{self.pid}/task"):
-            os.sched_setaffinity(int(thread), cpus)
+            with contextlib.suppress(ProcessLookupError):  # one that ended meanwhile
+                os.sched_setaffinity(int(thread), cpus)
 
     def close(self):
         pass
