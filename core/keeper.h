@@ -26,9 +26,4 @@ bool bm_keeper_win_space(struct bm_store *store);
 /* Waits until less is dead, but no longer than a round takes. Holds no lock when called. */
 void bm_keeper_wait(struct bm_store *store);
 
-/* The helper that makes the next log segment ahead of need. */
-int bm_preparer_start(struct bm_store *store);
-void bm_preparer_stop(struct bm_store *store);
-void bm_preparer_wake(void *store);
-
 #endif

@@ -15,6 +15,7 @@
 #include "error.h"
 #include "keeper.h"
 #include "large.h"
+#include "preparer.h"
 #include "recover.h"
 #include "space.h"
 #include "superblock.h"
