@@ -54,6 +54,15 @@ static uint64_t victims_a_checkpoint(struct bm_store *store)
         return bm_max_u64(VICTIMS_A_CHECKPOINT, BYTES_A_CHECKPOINT / bm_space_segment_size(store));
 }
 
+/* Somebody waits for another round, a segment has been filled, or the store is being closed. */
+static bool is_called(struct bm_store *store)
+{
+        pthread_mutex_lock(&store->keeper.lock);
+        bool called = store->keeper.wake;
+        pthread_mutex_unlock(&store->keeper.lock);
+        return called || atomic_load(&store->closing);
+}
+
 /* Empties what is due, up to a number, and has two checkpoints free it. *DONE: there was more. */
 static int compact_step(struct bm_store *store, unsigned least_share, bool *done)
 {
@@ -67,8 +76,10 @@ static int compact_step(struct bm_store *store, unsigned least_share, bool *done
                 }
                 r = bm_compact_one(store, least_share, done);
         }
-        if (r == -ENOSPC) /* what was copied by now frees the rest */
-                r = 0, *done = false;
+        if (r == -ENOSPC) { /* what was copied by now frees the rest */
+                *done = false;
+                r = 0;
+        }
         for (int i = 0; r == 0 && i < 2 && bm_compact_pending(store); i++)
                 r = checkpoint(store);
         tell_pace(store);
@@ -91,7 +102,7 @@ static int compact(struct bm_store *store, enum effort effort)
                         break;
                 r = compact_step(store, least_share, &done);
                 left = bm_compact_left(store);
-        } while (r == 0 && (done || (effort == USUAL && left < before)));
+        } while (r == 0 && (done || (effort == USUAL && left < before && !is_called(store))));
         return r;
 }
 
