@@ -10,7 +10,7 @@
 #include "drive_list.h"
 #include "number.h"
 #include "path.h"
-#include "session.h"
+#include "root.h"
 
 struct request {
         const char *store;

@@ -9,7 +9,7 @@
 #include "command.h"
 #include "control.h"
 #include "import.h"
-#include "session.h"
+#include "root.h"
 
 struct request {
         const char *word;

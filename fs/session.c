@@ -29,6 +29,7 @@
 #include "online_check.h"
 #include "ops.h"
 #include "requests.h"
+#include "root.h"
 
 /* The kernel hands out work in turn to threads with a channel of their own:
  * two serve as many clients as this many processors can run beside them. */
@@ -54,65 +55,6 @@ struct fs_session {
         pthread_t runner;
         bool running;
 };
-
-static int set_root_meta(void *ctx, const struct bm_view *now, void *meta, size_t *meta_len)
-{
-        const struct fs_attr *attr = ctx;
-
-        return *meta_len ? 0 : fs_attr_replace(attr, meta, meta_len);
-}
-
-int fs_init_root(struct bm_store *store)
-{
-        int64_t now = fs_time_now();
-        mode_t mask = umask(0);
-        struct fs_attr attr = {.mode = S_IFDIR | (0777 & ~mask),
-                               .uid = geteuid(),
-                               .gid = getegid(),
-                               .birth = now,
-                               .ctime = now,
-                               .mtime = now,
-                               .atime = now};
-        struct bm_view view;
-        struct bm_ref ref;
-        int result;
-
-        umask(mask);
-        bm_root_ref(store, &ref);
-        result = bm_read_ref(&ref, &view);
-        if (result)
-                return result < 0 ? result : -EIO;
-        if (!view.meta_len)
-                result = bm_set_meta(&ref, set_root_meta, &attr);
-        bm_view_release(&view);
-        return result > 0 ? -EIO : result;
-}
-
-/* What a record has that the library made: the root's owner, the store's age. */
-static int init_defaults(struct fs *fs, struct bm_store *store)
-{
-        struct bm_stats stats;
-        struct fs_attr attr;
-        struct bm_view view;
-        struct bm_ref ref;
-        int result = bm_stats(store, &stats);
-
-        if (result)
-                return result < 0 ? result : -EIO;
-        fs->defaults = (struct fs_attr_defaults){
-                .uid = geteuid(), .gid = getegid(), .time = stats.created_ns};
-        bm_root_ref(store, &ref);
-        result = bm_read_ref(&ref, &view);
-        if (result)
-                return result < 0 ? result : -EIO;
-        result = fs_attr_of_view(&view, &fs->defaults, &attr);
-        bm_view_release(&view);
-        if (result)
-                return result;
-        fs->defaults.uid = attr.uid;
-        fs->defaults.gid = attr.gid;
-        return 0;
-}
 
 /* The kernel checks modes unless nobody needs it to: root passes every check. */
 static bool kernel_checks(const struct fs_options *options)
@@ -149,7 +91,7 @@ static int init_fs(struct fs_session *session, const struct fs_options *options,
         if (!options->read_only)
                 result = fs_init_root(store);
         if (!result)
-                result = init_defaults(fs, store);
+                result = fs_root_defaults(store, &fs->defaults);
         if (!result)
                 result = fs_inodes_new(&fs->backend, &fs->inodes);
         if (!result)

@@ -23,14 +23,6 @@ struct fs_options {
 };
 
 /*
- * Gives the root of a fresh STORE its mode (0777 less the umask) and owner (the
- * caller), if it has none yet. fs_session_new does it as well, unless
- * read_only; for a command that creates a store and does not mount it.
- * Call before the umask is changed. 0 or a negative errno.
- */
-int fs_init_root(struct bm_store *store);
-
-/*
  * Makes a session that serves STORE, which stays the caller's and must
  * outlive it and be opened with stamp_times. ARGS are libfuse's own options
  * (fsname, subtype, -d ...); what OPTIONS implies (allow_other,
