@@ -47,6 +47,8 @@ static bool parse_line(char *line, struct mount *mount)
         while (field && strcmp(field, "-")) {
                 sscanf(field, "shared:%d", &mount->peers);
                 sscanf(field, "master:%d", &mount->master);
+                /* behind it, if that group cannot be seen from here */
+                sscanf(field, "propagate_from:%d", &mount->master);
                 field = strtok_r(NULL, " \n", &save);
         }
         if (!field)
@@ -199,6 +201,27 @@ static const struct mount *by_id(const struct mount_table *table, int id)
         return NULL;
 }
 
+static const struct mount *by_peers(const struct mount_table *table, int peers)
+{
+        for (size_t i = 0; peers && i < table->n; i++) {
+                if (table->mounts[i].peers == peers)
+                        return &table->mounts[i];
+        }
+        return NULL;
+}
+
+/* Whether what is mounted in a mount of the group PEERS is mounted in MOUNT, too. */
+static bool follows(const struct mount_table *table, const struct mount *mount, int peers)
+{
+        /* the table was not read in one step: its groups could go in circles */
+        for (size_t i = 0; mount && i < table->n; i++) {
+                if (mount->peers == peers || mount->master == peers)
+                        return true;
+                mount = by_peers(table, mount->master);
+        }
+        return false;
+}
+
 /* The path of MOUNT's mount point in the filesystem of PARENT, in two parts. */
 static void place_in(const struct mount *mount, const struct mount *parent, const char *parts[2])
 {
@@ -227,8 +250,7 @@ static bool is_propagated(const struct mount_table *table, const struct mount *c
         const struct mount *from = by_id(table, mount->parent), *to = by_id(table, copy->parent);
         const char *place[2], *copy_place[2];
 
-        if (!from || !to || from == to || !from->peers ||
-            (to->peers != from->peers && to->master != from->peers))
+        if (!from || !to || from == to || !from->peers || !follows(table, to, from->peers))
                 return false;
         place_in(mount, from, place);
         place_in(copy, to, copy_place);

@@ -10,13 +10,14 @@
 #define MOUNT_TYPE "fuse.bucketmap"
 
 struct mount {
-        int id, parent;    /* the mount that it lies in */
-        int peers, master; /* groups that take part in what is mounted in it; 0: none */
-        char *device;      /* "0:50": the same of all mounts of one daemon */
-        char *root;        /* what of the device is seen: "/", or with a bind mount a part */
-        char *dir;         /* mount point */
-        char *type;        /* "fuse.bucketmap" */
-        char *source;      /* of ours: the store's absolute path */
+        int id, parent; /* the mount that it lies in */
+        int peers;      /* the group that takes part in what is mounted in it; 0: none */
+        int master;     /* the group in whose mounts it takes part; 0: none */
+        char *device;   /* "0:50": the same of all mounts of one daemon */
+        char *root;     /* what of the device is seen: "/", or with a bind mount a part */
+        char *dir;      /* mount point */
+        char *type;     /* "fuse.bucketmap" */
+        char *source;   /* of ours: the store's absolute path */
 };
 
 struct mount_table {

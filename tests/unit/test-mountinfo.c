@@ -25,7 +25,20 @@ static const char text[] =
         "71 27 0:60 /sub /view rw master:9 - tmpfs none rw\n"
         "72 70 0:61 / /tree/sub/m rw - fuse.bucketmap /s3 rw\n"
         "73 71 0:61 / /view/m rw - fuse.bucketmap /s3 rw\n"
-        "74 71 0:61 /dir /view/n rw - fuse.bucketmap /s3 rw";
+        "74 71 0:61 /dir /view/n rw - fuse.bucketmap /s3 rw\n"
+        "80 27 0:70 / /one rw shared:20 - tmpfs none rw\n"
+        "81 27 0:70 / /two rw shared:21 master:20 - tmpfs none rw\n"
+        "82 27 0:70 / /three rw shared:22 master:21 - tmpfs none rw\n"
+        "83 27 0:70 / /four rw master:22 - tmpfs none rw\n"
+        "84 27 0:70 / /far rw shared:24 master:23 propagate_from:20 - tmpfs none rw\n"
+        "85 27 0:70 / /ring rw shared:26 master:27 - tmpfs none rw\n"
+        "86 27 0:70 / /ring2 rw shared:27 master:26 - tmpfs none rw\n"
+        "90 80 0:71 / /one/m rw - fuse.bucketmap /s4 rw\n"
+        "91 81 0:71 / /two/m rw - fuse.bucketmap /s4 rw\n"
+        "92 82 0:71 / /three/m rw - fuse.bucketmap /s4 rw\n"
+        "93 83 0:71 / /four/m rw - fuse.bucketmap /s4 rw\n"
+        "94 84 0:71 / /far/m rw - fuse.bucketmap /s4 rw\n"
+        "95 85 0:71 / /ring/m rw - fuse.bucketmap /s4 rw";
 
 static struct mount_table table;
 
@@ -46,7 +59,7 @@ static int unload(void **state)
 
 static void lines_that_make_no_sense_are_left_out(void **state)
 {
-        assert_int_equal(table.n, 11);
+        assert_int_equal(table.n, 24);
         assert_null(mount_at(&table, "/mnt/cut"));
 }
 
@@ -102,6 +115,21 @@ static void copies_are_of_one_device_and_not_propagated(void **state)
         assert_null(mount_next_copy(&table, mount_at(&table, "/mnt/ab"), NULL));
 }
 
+static void propagation_goes_over_several_groups(void **state)
+{
+        const struct mount *mount = mount_at(&table, "/one/m");
+        const struct mount *copy = mount_next_copy(&table, mount, NULL);
+
+        /* all but the one that no way leads to */
+        assert_string_equal(copy->dir, "/ring/m");
+        assert_null(mount_next_copy(&table, mount, copy));
+        mount = mount_at(&table, "/two/m");
+        copy = mount_next_copy(&table, mount, NULL);
+        assert_string_equal(copy->dir, "/one/m");
+        copy = mount_next_copy(&table, mount, copy);
+        assert_string_equal(copy->dir, "/far/m");
+}
+
 static void the_own_table_can_be_read(void **state)
 {
         struct mount_table own;
@@ -131,6 +159,7 @@ int main(void)
                 cmocka_unit_test(a_mount_is_at_its_own_place_only),
                 cmocka_unit_test(another_type_is_not_ours),
                 cmocka_unit_test(copies_are_of_one_device_and_not_propagated),
+                cmocka_unit_test(propagation_goes_over_several_groups),
                 cmocka_unit_test(the_own_table_can_be_read),
                 cmocka_unit_test(within_ends_at_a_slash),
         };
