@@ -217,6 +217,13 @@ static bool has_prefix(const struct pax_record *record, const char *prefix)
         return record->key_len >= strlen(prefix) && !memcmp(record->key, prefix, strlen(prefix));
 }
 
+/* What the library could make something of. */
+static void tell_of_header(struct archive_in *in, const struct tree_entry *entry)
+{
+        in->failed(in->failed_ctx, entry->path,
+                   "its extended header is damaged: attributes may be missing");
+}
+
 /* Of the records of one header, those of attributes; one that stands there twice is set once. */
 static const char *take_records(struct archive_in *in, struct tree_entry *entry, char *body,
                                 size_t len)
@@ -224,8 +231,9 @@ static const char *take_records(struct archive_in *in, struct tree_entry *entry,
         const char *problem = NULL;
         struct pax_record record;
         size_t offset = 0;
+        int end = 0;
 
-        while (!problem && !pax_next(body, len, &offset, &record)) {
+        while (!problem && !(end = pax_next(body, len, &offset, &record))) {
                 size_t skip = strlen(PAX_XATTR);
 
                 if (has_prefix(&record, PAX_XATTR_ALSO)) {
@@ -237,6 +245,8 @@ static const char *take_records(struct archive_in *in, struct tree_entry *entry,
                 problem = take_xattr(in, entry, record.key + skip, record.key_len - skip,
                                      record.value, record.value_len);
         }
+        if (end < 0)
+                tell_of_header(in, entry);
         return problem;
 }
 
@@ -252,8 +262,12 @@ static const char *take_xattrs(struct archive_in *in, struct tree_entry *entry)
                 size_t left = in->kept_len - at - PAX_BLOCK;
                 uint64_t len;
 
-                if (!type || !strchr("xXgLKVA", type) || pax_size(block, &len) || len > left)
+                if (!type || !strchr("xXgLKVA", type))
                         break;
+                if (pax_size(block, &len) || len > left) {
+                        tell_of_header(in, entry);
+                        break;
+                }
                 if (type == 'x' || type == 'X')
                         problem = take_records(in, entry, block + PAX_BLOCK, len);
                 len = (len + PAX_BLOCK - 1) / PAX_BLOCK * PAX_BLOCK;

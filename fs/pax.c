@@ -7,10 +7,22 @@
 #define SIZE_AT    124u
 #define SIZE_BYTES 12u
 #define TYPE_AT    156u
+#define BINARY     0x80u
 
 char pax_type(const char *block)
 {
         return block[TYPE_AT];
+}
+
+/* In bytes, the highest first, behind one that says so; what does not fit is none. */
+static int binary_size(const uint8_t *bytes, uint64_t *size)
+{
+        for (size_t i = 1; i < SIZE_BYTES; i++) {
+                if (*size >> 56)
+                        return -EIO;
+                *size = *size << 8 | bytes[i];
+        }
+        return bytes[0] == BINARY ? 0 : -EIO;
 }
 
 int pax_size(const char *block, uint64_t *size)
@@ -18,6 +30,8 @@ int pax_size(const char *block, uint64_t *size)
         const char *digit = block + SIZE_AT, *end = digit + SIZE_BYTES;
 
         *size = 0;
+        if (*digit & BINARY)
+                return binary_size((const uint8_t *)digit, size);
         while (digit < end && *digit == ' ')
                 digit++;
         for (; digit < end && *digit >= '0' && *digit <= '7'; digit++)

@@ -295,6 +295,42 @@ bucketmap: 'a b': user. is no name of an attribute, which is left out"
         done
 }
 
+# The size of the header as GNU tar writes large ones, as bytes; and one that says nothing at all.
+@test "attributes are found however long their header says that it is, or it is told" {
+        python3 - >x.tar <<'END'
+import io, sys, tarfile
+def sized(blocks, size):
+    header = bytearray(blocks)
+    header[124:136] = size(int(header[124:136].rstrip(b"\0"), 8))
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header[:512])
+    return bytes(header)
+for name, size in (
+    ("bytes", lambda n: b"\x80" + n.to_bytes(11, "big")),
+    ("spaces", lambda n: b"%12o" % n),
+    ("letter", lambda n: b"%11ox" % n),
+):
+    info = tarfile.TarInfo(name)
+    info.pax_headers = {"SCHILY.xattr.user.a%3Db": "1", "SCHILY.xattr.user.bucketmap.refcount": "7"}
+    sys.stdout.buffer.write(sized(info.tobuf(tarfile.PAX_FORMAT), size))
+info = tarfile.TarInfo("cut")
+info.pax_headers = {"SCHILY.xattr.user.x": "1", "SCHILY.xattr.user.y": "1"}
+sys.stdout.buffer.write(info.tobuf(tarfile.PAX_FORMAT).replace(b"SCHILY.xattr.user.y=1\n", b"SCHILY.xattr.user.y=11"))
+sys.stdout.buffer.write(b"\0" * 1024)
+END
+        mount_store
+        export ARCHIVE=x.tar
+        run_import -1 "$MNT"
+        assert_equal "$stderr" "bucketmap: letter: its extended header is damaged: attributes may be missing
+bucketmap: cut: its extended header is damaged: attributes may be missing"
+        for name in bytes spaces; do
+                assert_equal "$(getfattr -n user.a=b --only-values "$MNT/$name")" 1
+                assert_equal "$(getfattr -n user.bucketmap.refcount --only-values "$MNT/$name")" 7
+        done
+        assert_equal "$(getfattr -n user.x --only-values "$MNT/cut")" 1
+        assert_equal "$(ls "$MNT")" $'bytes\ncut\nletter\nspaces'
+}
+
 # A header of some size before each of them, after a value that ends anywhere.
 @test "attributes are found wherever their header lies in the archive" {
         python3 - >x.tar <<'END'

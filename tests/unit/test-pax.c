@@ -94,8 +94,17 @@ static void sizes(void **state)
         memcpy(block + 124, "     1750 \0\0", 12);
         assert_int_equal(pax_size(block, &size), 0);
         assert_int_equal(size, 1000);
-        memcpy(block + 124, "\x80\0\0\0", 4);
+        memcpy(block + 124, "\x80\0\0\0\0\0\0\0\0\1\2\3", 12);
+        assert_int_equal(pax_size(block, &size), 0);
+        assert_int_equal(size, 0x10203);
+        memcpy(block + 124, "\x80\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff", 12);
+        assert_int_equal(pax_size(block, &size), 0);
+        assert_true(size == UINT64_MAX);
+        memcpy(block + 124, "\x80\0\0\1\0\0\0\0\0\0\0\0", 12);
         assert_int_equal(pax_size(block, &size), -EIO);
+        memset(block + 124, 0xff, 12);
+        assert_int_equal(pax_size(block, &size), -EIO);
+        memcpy(block + 124, "00000001750", 12);
         memcpy(block + 124, "12x4", 4);
         assert_int_equal(pax_size(block, &size), -EIO);
 }
