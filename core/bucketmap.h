@@ -760,8 +760,8 @@ struct bm_finding {
         uint64_t map_id; /* 0: unknown */
         const void *key; /* NULL: unknown or none */
         size_t key_len;
-        const char *path; /* names of the maps above, '/' between, shell-unsafe bytes as they are;
-                             may be "" */
+        const char *path;    /* names of the maps above, '/' behind each, shell-unsafe bytes as they
+                                are; "" in the root map, but "./" without a key */
         const char *message; /* what is wrong, and where */
 };
 

@@ -31,7 +31,7 @@ void bm_check_report(struct bm_checker *c, enum bm_check_kind kind, const struct
                 .map_id = w->map_id,
                 .key = w->key,
                 .key_len = w->key_len,
-                .path = w->path,
+                .path = w->map_id == BM_MAP_ROOT && !w->key ? BM_CHECK_ROOT : w->path,
                 .message = message,
         };
         c->n_findings++;

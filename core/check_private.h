@@ -9,6 +9,8 @@
 #include "map.h"
 #include "segment.h"
 
+#define BM_CHECK_ROOT "./" /* the path of the root map, where there is no key behind it */
+
 enum { BM_CHECK_MESSAGE = 4600 };
 
 /* A damaged record that was reported under its key, so that the walk of the

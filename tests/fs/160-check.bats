@@ -52,6 +52,23 @@ tree_sum() {
         [[ $stderr =~ ^"bucketmap: $STORE: damaged in "[0-9]+" places"$ ]]
 }
 
+@test "a key whose name is damaged, too, is told with its directory" {
+        require_fuse
+        mount_store
+        mkdir "$MNT/some dir"
+        echo 1 >"$MNT/first-marked-name"
+        echo 2 >"$MNT/some dir/second-marked-name"
+        umount_store
+        damage first-marked-name
+        damage second-marked-name
+        run_bm -1 check "$STORE"
+        grep -q '^\./: a record fails' <<<"$stdout"
+        grep -q "^'some dir/': a record fails" <<<"$stdout"
+        run_bm -1 check --repair "$STORE"
+        grep -qx "./: a key is lost, and its name" <<<"$stdout"
+        grep -qx "'some dir/': a key is lost, and its name" <<<"$stdout"
+}
+
 @test "a damaged key reads as an error, the rest as ever" {
         require_fuse
         mount_store
