@@ -767,7 +767,7 @@ struct bm_finding {
 
 struct bm_check_args {
         void (*finding)(void *ctx, const struct bm_finding *finding);
-        /* May be NULL. Called every MiB or so; anything but 0 ends the check, which returns it. */
+        /* May be NULL. Called every 16 KiB or so. Not 0: ends the check, which returns it. */
         int (*progress)(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
         void *ctx;
 };

@@ -14,7 +14,9 @@
 #include "error.h"
 #include "store.h"
 
-enum { TELL_EVERY = 256 << 10 }; /* bytes between two calls of the caller's progress */
+/* Bytes between two calls of the caller's progress: a hundred small records, each of
+ * which the disk may have to look for. */
+enum { TELL_EVERY = 16 << 10 };
 
 void bm_check_report(struct bm_checker *c, enum bm_check_kind kind, const struct bm_check_where *w,
                      const char *fmt, ...)

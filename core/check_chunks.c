@@ -197,9 +197,10 @@ static int visit_head(struct bm_check_walk *w, const struct bm_check_slot *slot)
         struct bm_check_verdict v;
         struct bm_head head;
         enum bm_slot_kind kind = slot->known.slot.kind;
-        if ((kind != BM_SLOT_LARGE && kind != BM_SLOT_MAP) || !bm_check_judge(w, slot, &v) ||
-            !v.usable)
-                return 0;
+        int r = bm_check_advance(w->check, 0);
+        if (r != 0 || (kind != BM_SLOT_LARGE && kind != BM_SLOT_MAP) ||
+            !bm_check_judge(w, slot, &v) || !v.usable)
+                return r;
         if (v.record.type == BM_REC_HEAD &&
             bm_head_decode(&head, v.record.value, v.record.value_len) == 0)
                 return name_chunks(w, &v.record, &head);

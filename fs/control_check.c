@@ -8,7 +8,8 @@
 
 #include "control.h"
 
-enum { PAUSE_MS = 50 }; /* between two looks, when there was nothing new */
+/* Between two looks, when there was nothing new. */
+static const struct timespec pause = {.tv_nsec = 50000000};
 
 /* Hands on the findings of a page, whose lengths are the daemon's word only. */
 static int hand_on(const struct fs_ioc_check *page, const struct bm_check_args *args)
@@ -50,9 +51,23 @@ static int hand_on(const struct fs_ioc_check *page, const struct bm_check_args *
         return 0;
 }
 
+/* One that was cancelled has to end first. */
+static int start(int fd, uint64_t *id, const struct bm_check_args *args)
+{
+        while (ioctl(fd, FS_IOC_CHECK_START, id)) {
+                int r = errno == EAGAIN ? 0 : -errno;
+
+                if (!r && args->progress)
+                        r = args->progress(args->ctx, 0, 0);
+                if (r)
+                        return r;
+                nanosleep(&pause, NULL);
+        }
+        return 0;
+}
+
 static int follow(int fd, struct fs_ioc_check *page, const struct bm_check_args *args)
 {
-        const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000L};
         int r;
 
         for (;;) {
@@ -76,9 +91,8 @@ int control_check(int fd, const struct bm_check_args *args)
 
         if (!page)
                 return -ENOMEM;
-        if (ioctl(fd, FS_IOC_CHECK_START, &id)) {
-                r = -errno;
-        } else {
+        r = start(fd, &id, args);
+        if (!r) {
                 page->id = id;
                 r = follow(fd, page, args);
                 /* whatever it was that ended it: nobody listens any more */

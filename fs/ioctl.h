@@ -170,7 +170,8 @@ struct fs_ioc_check {
 _Static_assert(sizeof(struct fs_ioc_finding) == 24, "the same on every machine");
 _Static_assert(sizeof(struct fs_ioc_check) == 48 + FS_IOC_CHECK_BYTES, "the same on every machine");
 
-/* Begins a check of the mounted store and gives its id; EBUSY: there is one. */
+/* Begins a check of the mounted store and gives its id; EBUSY: there is one;
+ * EAGAIN: one that is about to end. */
 #define FS_IOC_CHECK_START _IOR(FS_IOC_MAGIC, 16, uint64_t)
 
 /* Looks at it. ESRCH: it was cancelled, or nobody had looked for a minute. */

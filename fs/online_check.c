@@ -12,7 +12,7 @@ enum { LEASE_SECONDS = 60, PATH_KEPT = 8000, MESSAGE_KEPT = 4000 };
 struct fs_checker {
         const struct backend *backend;
         pthread_mutex_t lock;
-        pthread_cond_t changed; /* the page was fetched, the check given up or ended */
+        pthread_cond_t changed; /* the page was fetched, or the check given up */
         /* guarded by lock */
         pthread_t thread;
         bool started; /* there is a thread to join */
@@ -110,7 +110,6 @@ static void *run(void *ctx)
         c->page.result = result;
         c->page.finished = 1;
         c->running = false;
-        pthread_cond_broadcast(&c->changed);
         pthread_mutex_unlock(&c->lock);
         return NULL;
 }
@@ -134,13 +133,12 @@ int fs_checker_new(const struct backend *backend, struct fs_checker **checkerp)
 
 int fs_checker_start(struct fs_checker *c, uint64_t *id)
 {
-        int error = EBUSY;
+        int error;
 
         pthread_mutex_lock(&c->lock);
-        /* who interrupted a check may ask for the next at once */
-        while (c->running && c->cancel)
-                pthread_cond_wait(&c->changed, &c->lock);
-        if (!c->running) {
+        if (c->running) {
+                error = c->cancel ? EAGAIN : EBUSY;
+        } else {
                 if (c->started) /* it has nothing left to do that needs the lock */
                         pthread_join(c->thread, NULL);
                 memset(&c->page, 0, sizeof(c->page));

@@ -18,8 +18,8 @@ struct fs_checker;
 BM_CHECKED int fs_checker_new(const struct backend *backend, struct fs_checker **checkerp);
 
 /*
- * Begins a check and gives its *ID. -EBUSY: another is running; one that was
- * given up is waited for, which takes no longer than it takes to notice.
+ * Begins a check and gives its *ID. -EBUSY: another is running; -EAGAIN: one
+ * that was given up, and has yet to notice.
  */
 BM_CHECKED int fs_checker_start(struct fs_checker *checker, uint64_t *id);
 
