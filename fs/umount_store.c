@@ -20,6 +20,8 @@
 
 /* seconds of silence before it is said what is waited for */
 #define PATIENCE 2
+/* looks, pauses between them, before a mount counts as busy: somebody may only look at it, too */
+#define LOOKS 5
 
 struct wait {
         const char *store;
@@ -210,7 +212,7 @@ static int try_unmount(const struct umount_request *request, const char *dir, en
         return unmount_dir(dir, request->lazy, why);
 }
 
-/* Again and again until its users have left, for as long as is asked for. */
+/* Again and again until its users have left, for as long as is asked for, and a moment anyway. */
 static int unmount_in_time(const struct umount_request *request, const char *dir,
                            enum copies *copies, char *why)
 {
@@ -221,10 +223,10 @@ static int unmount_in_time(const struct umount_request *request, const char *dir
 
         clock_gettime(CLOCK_MONOTONIC, &now);
         end = now.tv_sec + (time_t)request->timeout;
-        for (;;) {
+        for (unsigned looks = 1;; looks++) {
                 r = try_unmount(request, dir, copies, why);
                 clock_gettime(CLOCK_MONOTONIC, &now);
-                if (r != -EBUSY || now.tv_sec >= end)
+                if (r != -EBUSY || (now.tv_sec >= end && looks >= LOOKS))
                         return r;
                 nanosleep(&pause, NULL);
         }
@@ -249,6 +251,9 @@ static int unmount(const struct umount_request *request, const char *dir, const 
                 wait.daemon = holder.pid;
         }
         r = unmount_in_time(request, dir, &copies, why);
+        /* somebody else was faster */
+        if (r && !mount_is_there(dir, store))
+                r = 0;
         if (r == -EBUSY)
                 code = busy(dir);
         else if (r)

@@ -37,6 +37,23 @@ lock_is_free() {
         is_mounted "$MNT"
 }
 
+@test "mounting and unmounting at once: what is said is true" {
+        require_fuse
+        local i j
+        run_bm create "$STORE"
+        for i in {1..10}; do
+                for j in 1 2; do
+                        { "$BUCKETMAP" mount "$STORE" "$MNT" || [ $? = 3 ] || echo failed; } >>out 2>&1 3>&- &
+                        "$BUCKETMAP" umount "$MNT" >>out 2>&1 3>&- &
+                done
+                wait
+        done
+        refute grep -E 'failed|busy|cannot' out
+        run_bm -any umount "$MNT"
+        refute is_mounted "$MNT"
+        mount_store
+}
+
 @test "what is no mount of ours is left alone" {
         require_fuse
         run_bm -2 umount "$MNT"
