@@ -94,6 +94,8 @@ static int check_online(const char *path, int fd)
         signal(SIGTERM, SIG_DFL);
         if (r == -EBUSY)
                 return command_error(path, "another check of it is running");
+        if (r == -EPERM)
+                return control_fail(path, NULL, "cannot check", r);
         if (r == -ESRCH)
                 return command_error(path, "the daemon ended the check");
         if (report.interrupted)
@@ -180,10 +182,8 @@ int cmd_check(int argc, char **argv)
                 code = repair(path, request.dry_run);
         else if (!request.online)
                 code = check(path);
-        else if (r == -ENOENT)
-                code = command_error(request.word, "no bucketmap store is mounted there");
         else if (r < 0)
-                code = command_error(request.word, "cannot open: %s", strerror(-r));
+                code = control_fail(request.word, path, "cannot open", r);
         else
                 code = check_online(path, r);
         if (r >= 0)

@@ -136,7 +136,7 @@ int cmd_export(int argc, char **argv)
         if (result)
                 code = command_error(request.word, "cannot export: %s", strerror(-result));
         else if (store && fd != -ENOTCONN)
-                code = run(&request, store, fd);
+                code = control_closed(fd, run(&request, store, fd));
         else
                 code = control_fail(request.word, store, "cannot open", fd);
         archive_out_free(request.out);

@@ -140,7 +140,7 @@ int cmd_import(int argc, char **argv)
         if (fd >= 0)
                 code = import_mounted(&request, fd);
         else if (store && fd != -ENOTCONN)
-                code = import_closed(&request, store);
+                code = control_closed(fd, import_closed(&request, store));
         else
                 code = control_fail(request.word, store, "cannot open", fd);
         if (fd >= 0)

@@ -261,7 +261,7 @@ int cmd_info(int argc, char **argv)
                 close(fd);
         } else if (store && fd != -ENOTCONN) {
                 /* -EACCES: another user's private mount; then the store is in use for us */
-                code = print_closed(&request, store);
+                code = control_closed(fd, print_closed(&request, store));
         } else {
                 code = control_fail(request.word, store, "cannot open", fd);
         }

@@ -48,6 +48,18 @@ int control_open(const char *word, char **store)
         return fd;
 }
 
+static void hint_private(void)
+{
+        command_hint("without -o allow_other only who mounted it gets in, not even root");
+}
+
+int control_closed(int fd, int code)
+{
+        if (fd == -EACCES && code == COMMAND_IN_USE)
+                hint_private();
+        return code;
+}
+
 int control_fail(const char *word, const char *store, const char *what, int result)
 {
         int code;
@@ -57,6 +69,8 @@ int control_fail(const char *word, const char *store, const char *what, int resu
         if (result == -EPERM)
                 return command_error(word, "%s: only root and the owner of the mount may", what);
         code = command_error(word, "%s: %s", what, strerror(-result));
+        if (result == -EACCES && store)
+                hint_private();
         if (result == -ENOTCONN && store)
                 command_hint("its daemon is dead; %s mount %s again", PROGRAM, store);
         return code;

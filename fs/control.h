@@ -23,6 +23,12 @@ int control_open(const char *word, char **store);
  */
 int control_fail(const char *word, const char *store, const char *what, int result);
 
+/*
+ * Of a try to open the store itself, which ended with CODE, control_open having
+ * given FD: why the daemon was not asked. Returns CODE.
+ */
+int control_closed(int fd, int code);
+
 /* bm_stats of the store behind a descriptor of control_open. 0 or a negative errno. */
 int control_stats(int fd, struct bm_stats *stats);
 

@@ -362,9 +362,10 @@ is_dead() {
         [[ $status = [23] ]]
         remount_store -o allow_other
         chmod 755 "$MNT"
-        for command in info sync stats; do
-                run_cmd -2 as_user "$BUCKETMAP" "$command" "$MNT"
-                [[ $stderr = "bucketmap: $MNT: cannot "*": only root and the owner of the mount may" ]]
+        for command in info sync stats "check --online"; do
+                # shellcheck disable=SC2086 # a word or two
+                run_cmd -2 as_user "$BUCKETMAP" $command "$MNT"
+                [[ $stderr = "bucketmap: "*": cannot "*": only root and the owner of the mount may" ]]
         done
 }
 
@@ -377,7 +378,13 @@ is_dead() {
         run_cmd as_user sh -c "echo 1 >'$dir/mnt/a'"
         # to root it is in use: the mount is the user's alone
         run_bm -3 info "$dir/s,t"
-        [[ $stderr = *"mounted at $dir/mnt" ]]
+        local why="  without -o allow_other only who mounted it gets in, not even root"
+        [[ $stderr = *"mounted at $dir/mnt"$'\n'"$why" ]]
+        for command in sync stats "check --online"; do
+                # shellcheck disable=SC2086 # a word or two
+                run_bm -2 $command "$dir/mnt"
+                [[ $stderr = "bucketmap: $dir/mnt: cannot "*": Permission denied"$'\n'"$why" ]]
+        done
         run_cmd as_user "$BUCKETMAP" umount "$dir/mnt"
         run_cmd as_user "$BUCKETMAP" mount "$dir/s,t" "$dir/mnt"
         run_cmd as_user cat "$dir/mnt/a"
