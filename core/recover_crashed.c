@@ -171,6 +171,7 @@ static void note_replayed(struct bm_store *store, const struct bm_replay *replay
 {
         store->replayed_records = replay->records;
         atomic_store(&store->manifests.log_at_last, UINT64_C(0) - replay->bytes);
+        atomic_store(&store->manifests.records_at_last, UINT64_C(0) - replay->records);
 }
 
 int bm_start_rebuilt(struct bm_store *store, uint64_t generation)

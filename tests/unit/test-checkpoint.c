@@ -277,6 +277,28 @@ static void a_replay_is_counted_from_its_beginning(void **state)
         assert_int_equal(atomic_load(&m->log_at_last), since);
 }
 
+/* What is replayed counts until there is a checkpoint, which there may be no room for. */
+static void what_was_replayed_counts(void **state)
+{
+        struct fixture *f = *state;
+        fill(f);
+        fixture_kill(f);
+        f->config.read_only = true;
+        fixture_open(f);
+        const struct bm_manifests *m = &f->store->manifests;
+        uint64_t n_replayed = f->store->replayed_records;
+        assert_true(n_replayed >= KEYS);
+        assert_int_equal(atomic_load(&f->store->log.n_records) - atomic_load(&m->records_at_last),
+                         n_replayed);
+        assert_true(atomic_load(&f->store->log.written) - atomic_load(&m->log_at_last) >
+                    n_replayed);
+        fixture_close(f);
+        f->config.read_only = false;
+        fixture_open(f);
+        assert_int_equal(atomic_load(&f->store->log.n_records),
+                         atomic_load(&f->store->manifests.records_at_last));
+}
+
 /* Maps come, go, move and replace others. */
 static void change_maps(struct fixture *f, unsigned call)
 {
@@ -438,6 +460,7 @@ int main(void)
                 test_here(a_bucket_is_copied_in_runs),
                 test_here(due_when_a_replay_gets_long),
                 test_here(a_replay_is_counted_from_its_beginning),
+                test_here(what_was_replayed_counts),
                 test_here(maps_in_between_come_and_go),
                 test_here(a_failed_one_is_made_up_for),
                 test_here(files_do_not_gather),
