@@ -296,7 +296,10 @@ static int import_entry(struct import *import, const struct tree_entry *entry)
                 status = import_long(import, name, entry, &result);
         else
                 status = import_short(import, name, entry, &result);
-        if (result && result != SINK_KEPT)
+        if (status)
+                transfer_failed(import->transfer, entry->path,
+                                entry->size > SINK_VALUE_MAX ? "stored in part" : "not stored");
+        else if (result && result != SINK_KEPT)
                 failed(import, entry->path, result);
         else
                 transfer_step(import->transfer, 1, entry->size > SINK_VALUE_MAX ? 0 : entry->size);

@@ -537,6 +537,25 @@ look_at() {
         run_cmd -2 bash -c "'$BUCKETMAP' export '$MNT' >/dev/full"
 }
 
+@test "of an archive that is cut short it is told what is stored in part" {
+        mkdir t
+        echo short >t/short
+        head -c 100000 /dev/urandom >t/long
+        tar -C t -cf x.tar short long
+        tar -C t -cf y.tar short
+        mount_store
+        head -c 20000 x.tar >cut.tar
+        export ARCHIVE=cut.tar
+        run_import -2 "$MNT"
+        [[ $stderr = "bucketmap: long: stored in part"$'\n'"bucketmap: standard input: "*"Truncated"* ]]
+        assert_equal "$(cat "$MNT/short")" short
+        rm "$MNT/short"
+        head -c 515 y.tar >cut.tar
+        run_import -2 "$MNT"
+        [[ $stderr = "bucketmap: short: not stored"$'\n'* ]]
+        refute test -e "$MNT/short"
+}
+
 @test "the kernel's caches tell of all that was imported" {
         mount_store
         mkdir "$MNT/many"
