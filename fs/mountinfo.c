@@ -59,6 +59,8 @@ static bool parse_line(char *line, struct mount *mount)
         mount->source = strtok_r(NULL, " \n", &save);
         if (!mount->type || !mount->source)
                 return false;
+        field = strtok_r(NULL, ", \n", &save);
+        mount->read_only = field && !strcmp(field, "ro");
         unescape(mount->root);
         unescape(mount->dir);
         unescape(mount->source);

@@ -18,6 +18,7 @@ struct mount {
         char *dir;      /* mount point */
         char *type;     /* "fuse.bucketmap" */
         char *source;   /* of ours: the store's absolute path */
+        bool read_only; /* all of its mounts */
 };
 
 struct mount_table {

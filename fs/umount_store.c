@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,18 +33,18 @@ struct wait {
 
 /*
  * A read-only mount shares the lock with others and writes no lock file: its
- * daemon is asked who it is, while it can be.
+ * daemon is asked who it is, while it can be. No other is asked anything: it
+ * may be one that does not answer any more.
  */
-static int open_reader(const char *dir)
+static int open_reader(const struct mount *mount)
 {
-        struct statvfs fs;
         char *store;
         pid_t pid;
         int fd, r;
 
-        if (statvfs(dir, &fs) || !(fs.f_flag & ST_RDONLY))
+        if (!mount->read_only)
                 return -1;
-        fd = control_open(dir, &store);
+        fd = control_open(mount->dir, &store);
         free(store);
         if (fd < 0)
                 return -1;
@@ -232,13 +231,13 @@ static int unmount_in_time(const struct umount_request *request, const char *dir
         }
 }
 
-static int unmount(const struct umount_request *request, const char *dir, const char *store,
-                   const char *device)
+static int unmount(const struct umount_request *request, const struct mount *mount)
 {
+        const char *dir = mount->dir, *store = mount->source;
         struct wait wait = {.store = store,
-                            .device = device,
+                            .device = mount->device,
                             .fd = store_lock_open(store),
-                            .reader = open_reader(dir),
+                            .reader = open_reader(mount),
                             .timeout = request->timeout};
         struct store_holder holder;
         char why[UNMOUNT_WHY_SIZE];
@@ -271,7 +270,7 @@ static int unmount(const struct umount_request *request, const char *dir, const 
 
 int umount_store(const struct umount_request *request)
 {
-        char *dir = NULL, *store = NULL, *device = NULL;
+        char *dir = NULL;
         struct mount_table table = MOUNT_TABLE_INIT;
         const struct mount *mount;
         int code, r = path_resolve(request->dir, &dir);
@@ -286,18 +285,12 @@ int umount_store(const struct umount_request *request)
                 goto out;
         }
         mount = mount_at(&table, dir);
-        if (!mount || !mount_is_ours(mount)) {
+        if (mount && mount_is_ours(mount))
+                code = unmount(request, mount);
+        else
                 code = command_error(dir, "no bucketmap store is mounted there");
-                goto out;
-        }
-        store = strdup(mount->source);
-        device = strdup(mount->device);
-        code = store && device ? unmount(request, dir, store, device)
-                               : command_error(dir, "out of memory");
 out:
         mount_table_deinit(&table);
-        free(device);
-        free(store);
         free(dir);
         return code;
 }

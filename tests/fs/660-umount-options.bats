@@ -102,6 +102,23 @@ lock_is_free() {
         umount_store
 }
 
+@test "a daemon that does not answer: it is unmounted all the same" {
+        require_fuse
+        local how
+        for how in "" --lazy; do
+                mount_store
+                echo 1 >"$MNT/a"
+                pid=$(daemon_pid)
+                kill -STOP "$pid"
+                # shellcheck disable=SC2086 # a word or none
+                run_bm -3 umount $how --timeout=1 "$MNT"
+                refute is_mounted "$MNT"
+                kill -CONT "$pid"
+                wait_until process_gone "$pid"
+                check_store
+        done
+}
+
 @test "usage" {
         run_bm -2 umount --timeout=0 "$MNT"
         run_bm -2 umount --timeout=x "$MNT"

@@ -16,11 +16,11 @@ static const char text[] =
         "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard\n"
         "22 27 0:21 / /proc rw shared:5 master:1 propagate_from:2 - proc proc rw\n"
         "60 27 0:50 / /mnt/a rw,nosuid - fuse.bucketmap /var/s\\040one,with\\134rest rw,user_id=0\n"
-        "61 27 0:51 / /mnt/tab\\011nl\\012hash\\043 rw - fuse.bucketmap /s2 rw\n"
+        "61 27 0:51 / /mnt/tab\\011nl\\012hash\\043 ro - fuse.bucketmap /s2 rw\n"
         "no mount at all\n"
         "62 27 0:52 / /mnt/cut rw -\n"
         "63 60 0:53 / /mnt/a rw - tmpfs none rw\n"
-        "64 27 0:54 / /mnt/ab rw - fuse.sshfs /s2 rw\n"
+        "64 27 0:54 / /mnt/ab rw - fuse.sshfs /s2 ro,user_id=0\n"
         "70 27 0:60 / /tree rw shared:9 - tmpfs none rw\n"
         "71 27 0:60 /sub /view rw master:9 - tmpfs none rw\n"
         "72 70 0:61 / /tree/sub/m rw - fuse.bucketmap /s3 rw\n"
@@ -83,6 +83,14 @@ static void escapes_are_undone(void **state)
         mount = mount_of_store(&table, "/var/s one,with\\rest");
         assert_non_null(mount);
         assert_string_equal(mount->dir, "/mnt/a");
+}
+
+static void the_filesystem_may_be_read_only(void **state)
+{
+        assert_true(mount_at(&table, "/mnt/ab")->read_only);
+        /* which one mount of it may be, too */
+        assert_false(mount_at(&table, "/mnt/tab\tnl\nhash#")->read_only);
+        assert_false(mount_at(&table, "/")->read_only);
 }
 
 static void the_last_mount_is_on_top(void **state)
@@ -155,6 +163,7 @@ int main(void)
                 cmocka_unit_test(lines_that_make_no_sense_are_left_out),
                 cmocka_unit_test(optional_fields_are_skipped),
                 cmocka_unit_test(escapes_are_undone),
+                cmocka_unit_test(the_filesystem_may_be_read_only),
                 cmocka_unit_test(the_last_mount_is_on_top),
                 cmocka_unit_test(a_mount_is_at_its_own_place_only),
                 cmocka_unit_test(another_type_is_not_ours),
