@@ -29,6 +29,7 @@ struct wait {
         pid_t daemon;       /* that wrote the lock file */
         int reader;         /* pidfd of a daemon that only reads; -1: none */
         unsigned timeout;   /* seconds; 0: none */
+        bool last;          /* no other mount of the same daemon was there */
 };
 
 /*
@@ -81,6 +82,19 @@ static void say_waiting(const struct wait *wait, pid_t daemon)
                 command_hint("still mounted for %s, in another mount namespace", viewers);
 }
 
+/* By another daemon: who unmounts what a dead one left may find that. */
+static bool is_mounted_again(const char *store)
+{
+        struct mount_table table;
+        bool found;
+
+        if (mount_table_load(&table))
+                return false;
+        found = mount_of_store(&table, store) != NULL;
+        mount_table_deinit(&table);
+        return found;
+}
+
 /* A mount that follows at once may have the lock before us: then our daemon is done, too. */
 static int same_holder(void *ctx, unsigned seconds)
 {
@@ -89,6 +103,8 @@ static int same_holder(void *ctx, unsigned seconds)
 
         if (wait->timeout && seconds >= wait->timeout)
                 return -ETIMEDOUT;
+        if (wait->last && is_mounted_again(wait->store))
+                return 1;
         store_lock_holder(wait->fd, &holder);
         if (seconds == PATIENCE && holder.pid)
                 say_waiting(wait, holder.pid);
@@ -253,6 +269,7 @@ static int unmount(const struct umount_request *request, const struct mount *mou
         /* somebody else was faster */
         if (r && !mount_is_there(dir, store))
                 r = 0;
+        wait.last = copies == COPIES_NONE;
         if (r == -EBUSY)
                 code = busy(dir);
         else if (r)

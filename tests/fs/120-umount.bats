@@ -150,6 +150,24 @@ for i in range(30000):
         mount_store
 }
 
+@test "a dead mount can be unmounted while the store is mounted elsewhere" {
+        require_fuse
+        mount_store
+        kill_daemon
+        mkdir other
+        run_bm mount "$STORE" other
+        umount_store
+        assert_equal "$output" ""
+        refute is_mounted "$MNT"
+        is_mounted other
+        # nor does another dead one keep it from being waited for
+        kill_daemon
+        mount_store
+        umount_store
+        lock_is_free
+        run_bm umount other
+}
+
 @test "of two mounts at one place the one on top is meant" {
         require_fuse
         require_root
