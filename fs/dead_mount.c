@@ -10,8 +10,10 @@
 
 int detach_dead(const char *store, const char *dir)
 {
+        char why[UNMOUNT_WHY_SIZE];
+        bool failed = false;
+
         for (;;) {
-                char why[UNMOUNT_WHY_SIZE];
                 struct mount_table table;
                 const struct mount *mount;
                 bool same = false, dead;
@@ -31,9 +33,11 @@ int detach_dead(const char *store, const char *dir)
                         command_hint("%s umount %s takes it away", PROGRAM, dir);
                         return COMMAND_ERROR;
                 }
-                r = unmount_dir(dir, true, why);
-                if (r)
+                if (failed)
                         return command_error(dir, "cannot detach the dead mount there: %s", why);
-                command_error(dir, "detached a dead mount of the same store");
+                /* another command may be faster: then it is gone at the next look */
+                failed = unmount_dir(dir, true, why) != 0;
+                if (!failed)
+                        command_error(dir, "detached a dead mount of the same store");
         }
 }
