@@ -103,16 +103,7 @@ static int check_online(const char *path, int fd)
         return check_report_end(&report, r);
 }
 
-static int fail(const char *path, int result)
-{
-        int code = command_fail(path, "cannot check", result);
-
-        if (result == BM_E_IN_USE)
-                command_hint(PROGRAM " check --online checks a mounted store");
-        return code;
-}
-
-static int check(const char *path)
+static int check(const char *path, bool mounted)
 {
         struct bm_config config = BM_CONFIG_INIT;
         struct bm_store *store;
@@ -120,8 +111,12 @@ static int check(const char *path)
 
         config.read_only = true;
         r = bm_open(path, &config, &store);
-        if (r)
-                return fail(path, r);
+        if (r) {
+                code = command_fail(path, "cannot check", r);
+                if (r == BM_E_IN_USE && mounted)
+                        command_hint(PROGRAM " check --online checks a mounted store");
+                return code;
+        }
         code = check_report_end(&report, bm_check(store, &args));
         bm_close(store);
         return code;
@@ -181,7 +176,7 @@ int cmd_check(int argc, char **argv)
         if (request.repair)
                 code = repair(path, request.dry_run);
         else if (!request.online)
-                code = check(path);
+                code = check(path, r != -ENOENT);
         else if (r < 0)
                 code = control_fail(request.word, path, "cannot open", r);
         else
