@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "bucketmap.h"
@@ -92,7 +93,7 @@ static int run(const struct request *request, struct sink *sink)
         return code;
 }
 
-static int out_of_memory(const char *word, int result)
+static int cannot_import(const char *word, int result)
 {
         return command_error(word, "cannot import: %s", strerror(-result));
 }
@@ -112,7 +113,7 @@ static int import_closed(const struct request *request, const char *path)
         result = fs_init_root(store);
         if (!result)
                 result = sink_store_new(store, &sink);
-        code = result ? out_of_memory(path, result) : run(request, sink);
+        code = result ? cannot_import(path, result) : run(request, sink);
         result = bm_close(store);
         if (result && !code)
                 code = command_fail(path, "the last sync failed", result);
@@ -121,10 +122,16 @@ static int import_closed(const struct request *request, const char *path)
 
 static int import_mounted(const struct request *request, int fd)
 {
+        struct statvfs fs;
         struct sink *sink;
-        int result = sink_mount_new(fd, &sink);
+        int result = fstatvfs(fd, &fs) ? -errno : 0;
 
-        return result ? out_of_memory(request->word, result) : run(request, sink);
+        /* said once, not of each file */
+        if (!result && fs.f_flag & ST_RDONLY)
+                result = -EROFS;
+        if (!result)
+                result = sink_mount_new(fd, &sink);
+        return result ? cannot_import(request->word, result) : run(request, sink);
 }
 
 int cmd_import(int argc, char **argv)

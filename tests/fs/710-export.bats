@@ -696,6 +696,15 @@ END
         assert_equal "$(stat -c %u "$MNT/a")" "$(id -u)"
 }
 
+@test "a mount that is only read takes no import, and says so once" {
+        run_bm create "$STORE"
+        mount_store -o ro
+        echo text >file
+        tar -cf x.tar file
+        ARCHIVE=x.tar run_import -2 "$MNT"
+        assert_output "bucketmap: $MNT: cannot import: Read-only file system"
+}
+
 @test "a terabyte of hole: only what is there is read, mounted and not" {
         mount_store
         truncate -s 1T "$MNT/giant"
