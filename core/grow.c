@@ -29,7 +29,7 @@ int bm_grow_index(struct bm_map *map, const void *key, size_t key_len, uint64_t 
 int bm_grow_data(struct bm_store *store, uint64_t capacity)
 {
         int r = bm_store_writable(store);
-        return r < 0 ? r : bm_space_grow(store, capacity, false);
+        return r < 0 ? r : bm_space_grow(store, capacity, BM_CLAIM_NONE);
 }
 
 int bm_find_entry(struct bm_map *map, const void *key, size_t key_len, struct bm_entry *entry)

@@ -60,7 +60,7 @@ int bm_change_put(struct bm_txn *txn, struct bm_change *c, uint8_t type, const u
         /* what frees space may not bring a longer meta instead */
         if (c->meta_len + len > was->meta_len + was->value_len + c->pays &&
             c->meta_len > was->meta_len)
-                txn->privileged = false;
+                txn->claim = BM_CLAIM_NONE;
         s->action = BM_ACT_PUT;
         s->next = (struct bm_record){
                 .type = type,

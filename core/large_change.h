@@ -58,9 +58,10 @@ void bm_change_free(struct bm_change *c);
 
 /*
  * Runs FILL in a transaction, and the sweeper first if the head has no room for a cut. FILL may set
- * txn->privileged where what is written frees as much: each time, for it may be called again. A
+ * txn->claim where what is written frees as much: each time, for it may be called again. A
  * head keeps its cuts, up to eight, so one that gets a further one must have a value of BM_CUT_PAYS
- * bytes, which outweighs them all, and BM_META_PAID bytes by which the meta grows.
+ * bytes, which outweighs them all, and BM_META_PAID bytes by which the meta grows. That is as far
+ * as is known: after a hole of more than 128 MiB less may be there than the head says.
  */
 enum { BM_CUT_PAYS = 16 << 10, BM_META_PAID = 64 };
 int bm_change_run(struct bm_change *c, bm_fill_fn fill);
@@ -79,7 +80,7 @@ static inline const struct bm_record *bm_change_record(const struct bm_txn *txn,
 }
 
 /* The record becomes a put of TYPE with that value, and meta as the callback has it. One that is
- * longer for its meta is no longer privileged. */
+ * longer for its meta has no claim on the reserve any more. */
 int bm_change_put(struct bm_txn *txn, struct bm_change *c, uint8_t type, const uint8_t *value,
                   uint32_t len);
 /* The same with c->head. */

@@ -107,7 +107,7 @@ static int punch_inline(struct bm_txn *txn, struct bm_change *c, uint64_t end)
 static int fill_punch(struct bm_txn *txn, void *ctx)
 {
         struct bm_change *c = ctx;
-        txn->privileged = false;
+        txn->claim = BM_CLAIM_NONE;
         int r = bm_change_look(txn, c);
         if (r != 0)
                 return r;
@@ -121,7 +121,8 @@ static int fill_punch(struct bm_txn *txn, void *ctx)
         if (!large)
                 return punch_inline(txn, c, end);
         /* it frees more than it writes: two chunks at most, in which something stays */
-        txn->privileged = c->len >= 4 * BM_CHUNK && c->head.allocated >= BM_CUT_PAYS;
+        if (c->len >= 4 * BM_CHUNK && c->head.allocated >= BM_CUT_PAYS)
+                txn->claim = BM_CLAIM_CUT;
         c->pays = BM_META_PAID;
         r = punch_large(txn, c, end);
         return r == 0 ? bm_change_put_head(txn, c) : r;

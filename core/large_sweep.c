@@ -52,6 +52,16 @@ static int sweep_chunk(struct bm_txn *txn, struct sweep *sw, unsigned i)
         return 0;
 }
 
+/* A cut that won nothing is no removal: its drop stays while only those may have room. */
+enum { LEAVE_IT = BM_E_AGAIN + 1 };
+
+static bool has_to_stay(const struct sweep *sw)
+{
+        return sw->n_found == 0 && sw->drop.generation != BM_DROP_WHOLE &&
+               atomic_load_explicit(&sw->store->log.least_claim, memory_order_relaxed) >
+                       BM_CLAIM_CUT;
+}
+
 /* The chunks, and behind them the drop, if it goes with them. */
 static int fill_sweep(struct bm_txn *txn, void *ctx)
 {
@@ -64,9 +74,12 @@ static int fill_sweep(struct bm_txn *txn, void *ctx)
                         return r;
                 again |= r;
         }
-        if (txn->n_base > sw->n_chunks && txn->steps[sw->n_chunks].found.there)
-                txn->steps[sw->n_chunks].action = BM_ACT_DELETE;
-        return again;
+        if (again || txn->n_base == sw->n_chunks || !txn->steps[sw->n_chunks].found.there)
+                return again;
+        if (has_to_stay(sw))
+                return LEAVE_IT;
+        txn->steps[sw->n_chunks].action = BM_ACT_DELETE;
+        return 0;
 }
 
 /* N chunks from FIRST on, in one transaction; LAST: and the drop. */
@@ -82,7 +95,7 @@ static int sweep_chunks(struct sweep *sw, uint64_t first, unsigned n, bool last)
         sw->first = first;
         sw->n_chunks = n;
         bm_txn_init(&txn, sw->store);
-        txn.privileged = true;
+        txn.claim = BM_CLAIM_REMOVE;
         for (unsigned i = 0; i < n && r == 0; i++) {
                 bm_chunk_key(sw->drop.data_id, first + i, sw->keys[i]);
                 r = bm_txn_add_trusted(&txn, sw->store->chunks, sw->keys[i], BM_CHUNK_KEY, trust,
@@ -158,8 +171,8 @@ int bm_large_sweep(struct bm_store *store, uint64_t *swept)
                 r = bm_cursor_next(cursor, &item);
                 if (r == 0)
                         r = sweep_item(&sw, &item);
-                if (r == -EIO) { /* the others can be swept all the same */
-                        bad = r;
+                if (r == -EIO || r == LEAVE_IT) { /* the others can be swept all the same */
+                        bad = r == -EIO ? r : bad ? bad : -ENOSPC;
                         r = 0;
                 }
         }

@@ -8,13 +8,14 @@
 #include "large_change.h"
 #include "store.h"
 
-/* What is cut is privileged where no more is written than dies: the shorter record, or last chunk,
- * in place of the longer one; a head in place of a head, if its cuts are paid for. */
+/* What is cut has a claim on the reserve where no more is written than dies: the shorter record, or
+ * last chunk, in place of the longer one; a head in place of a head, if its cuts are paid for. */
 static int truncate_inline(struct bm_txn *txn, struct bm_change *c)
 {
         const struct bm_record *was = bm_change_record(txn, c);
         uint32_t size = (uint32_t)c->size, keep = was->value_len < size ? was->value_len : size;
-        txn->privileged = size == 0 || size < was->value_len;
+        if (size == 0 || size < was->value_len)
+                txn->claim = BM_CLAIM_CUT;
         if (keep)
                 memcpy(c->chunk, was->value, keep);
         memset(c->chunk + keep, 0, size - keep);
@@ -31,7 +32,8 @@ static int shrink_to_inline(struct bm_txn *txn, struct bm_change *c)
                 r = bm_change_chunk(txn, c, step, 0, &bytes, &have);
         if (r != 0)
                 return r;
-        txn->privileged = have >= size;
+        if (have >= size)
+                txn->claim = BM_CLAIM_CUT;
         c->pays = have >= size ? have - size : 0;
         have = have < size ? have : size;
         if (have)
@@ -47,7 +49,8 @@ static int shrink_large(struct bm_txn *txn, struct bm_change *c)
         uint32_t rest = (uint32_t)(c->size & (BM_CHUNK - 1));
         uint64_t from = last + (rest > 0);
         int r = 0;
-        txn->privileged = from >= n_old || c->head.allocated >= BM_CUT_PAYS;
+        if (from >= n_old || c->head.allocated >= BM_CUT_PAYS)
+                txn->claim = BM_CLAIM_CUT;
         c->pays = c->head.allocated >= BM_CUT_PAYS ? BM_META_PAID : 0;
         if (rest > 0) {
                 const uint8_t *bytes;
@@ -74,7 +77,7 @@ static int shrink_large(struct bm_txn *txn, struct bm_change *c)
 static int fill_truncate(struct bm_txn *txn, void *ctx)
 {
         struct bm_change *c = ctx;
-        txn->privileged = false;
+        txn->claim = BM_CLAIM_NONE;
         c->pays = 0;
         int r = bm_change_look(txn, c);
         if (r != 0)

@@ -195,14 +195,14 @@ uint64_t bm_log_room(const struct bm_log *log)
 
 /* Locked. Makes sure that the active segment is S and has room for LEN. *MOVED:
  * it is another one now, and the frame must be encoded for that. */
-static int make_room(struct bm_log *log, struct bm_segment *s, uint32_t len, bool privileged,
+static int make_room(struct bm_log *log, struct bm_segment *s, uint32_t len, enum bm_claim claim,
                      bool *moved, uint64_t *capacity)
 {
         *moved = atomic_load_explicit(&log->active, memory_order_relaxed) != s;
         if (*moved)
                 return 0;
         *capacity = s->header.number;
-        if (!privileged && atomic_load_explicit(&log->restricted, memory_order_relaxed))
+        if (claim < atomic_load_explicit(&log->least_claim, memory_order_relaxed))
                 return BM_E_DATA_NO_SPACE;
         if (atomic_load_explicit(&s->used, memory_order_relaxed) + len + BM_SEAL_ROOM <= s->size)
                 return 0;
@@ -225,7 +225,7 @@ static bool intact(const struct bm_record *records, size_t n)
         return true;
 }
 
-int bm_log_append(struct bm_log *log, struct bm_record *records, size_t n, bool privileged,
+int bm_log_append(struct bm_log *log, struct bm_record *records, size_t n, enum bm_claim claim,
                   struct bm_location *where, uint64_t *capacity)
 {
         uint8_t small[SCRATCH], *bytes = small;
@@ -254,7 +254,7 @@ int bm_log_append(struct bm_log *log, struct bm_record *records, size_t n, bool 
                         break;
                 }
                 pthread_mutex_lock(&log->append_lock);
-                r = make_room(log, s, len, privileged, &moved, capacity);
+                r = make_room(log, s, len, claim, &moved, capacity);
                 if (r == 0 && !moved) {
                         seal_frame(s, records, n, bytes, where);
                         r = copy_in(log, s, bytes, len, n);

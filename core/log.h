@@ -28,6 +28,13 @@ enum { BM_E_DISK_FULL = 999 }; /* below those of transactions: txn.h */
 
 enum { BM_SEAL_ROOM = 64 }; /* every log segment keeps this free for its seal */
 
+/* Who may append while the reserve is not whole (space.h), in ascending order. */
+enum bm_claim {
+        BM_CLAIM_NONE,   /* who is refused first */
+        BM_CLAIM_CUT,    /* what shortens a value: it frees space in the end, as far as is known */
+        BM_CLAIM_REMOVE, /* what is sure to free some */
+};
+
 struct bm_log {
         /* constant after init */
         struct bm_drives *drives;
@@ -49,7 +56,7 @@ struct bm_log {
          */
         _Alignas(BM_CACHE_LINE) _Atomic uint64_t sync_span;
         _Atomic uint64_t asked_at;
-        _Atomic bool restricted; /* the reserve is not whole: deletes only */
+        _Atomic unsigned least_claim; /* an enum bm_claim: others may not append; relaxed */
         struct bm_log_stats {
                 _Atomic uint64_t added, failed, make_us, longest_us, max_size;
         } stats;
@@ -64,12 +71,12 @@ int bm_log_start(struct bm_log *log, struct bm_segment *segment, uint64_t used);
 /*
  * Appends N records as one frame; WHERE[i] gets the place of each. Sets each
  * record's length and more flag. Records that put something count as living in
- * their segment. PRIVILEGED appends may use reserved space.
+ * their segment. What has not the CLAIM that is wanted now is refused as if it were full.
  * BM_E_DATA_NO_SPACE: *CAPACITY gets what bm_log_prepare wants; nothing was
  * written. BM_E_DISK_FULL: likewise nothing.
  * -EFBIG: the frame is larger than BM_FRAME_MAX.
  */
-int bm_log_append(struct bm_log *log, struct bm_record *records, size_t n, bool privileged,
+int bm_log_append(struct bm_log *log, struct bm_record *records, size_t n, enum bm_claim claim,
                   struct bm_location *where, uint64_t *capacity);
 
 /* Whether the segment numbered CAPACITY is the last one that there is. */

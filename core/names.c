@@ -92,7 +92,7 @@ int bm_remove(const struct bm_ref *ref, const struct bm_remove_args *args)
         rm.args = args;
         rm.orphaning.held = 0;
         bm_txn_init(&txn, ref->map->store);
-        txn.privileged = true;
+        txn.claim = BM_CLAIM_REMOVE;
         int r = bm_txn_add_trusted(&txn, ref->map, ref->key, ref->key_len, BM_TRUST_VALUE, NULL);
         if (r == 0)
                 r = bm_txn_run(&txn, fill_remove, &rm);
@@ -203,7 +203,7 @@ int bm_map_remove(struct bm_map *parent, const void *key, size_t key_len)
                 if (r != 0)
                         return r;
                 bm_txn_init(&txn, store);
-                txn.privileged = true;
+                txn.claim = BM_CLAIM_REMOVE;
                 r = bm_txn_add(&txn, parent, key, key_len, NULL);
                 if (map)
                         bm_txn_add_map(&txn, map);

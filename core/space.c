@@ -81,9 +81,38 @@ static struct parts parts_of(struct bm_store *store)
         return parts_with(store, bm_space_segment_size(store));
 }
 
-/* Locked. As much of it as the disk has room for. */
-static void fill_up(struct bm_store *store, uint64_t want)
+/* What USE must leave. */
+static uint64_t kept_by(enum bm_space_use use, const struct parts *p)
 {
+        switch (use) {
+        case BM_SPACE_CUT:
+                /* and what it adds to the index before the next look */
+                return p->log + p->cold + p->checkpoint + p->growth / 4;
+        case BM_SPACE_LOG:
+                return p->cold + p->checkpoint;
+        case BM_SPACE_COLD:
+                return p->checkpoint;
+        case BM_SPACE_ALL:
+                break;
+        }
+        return 0;
+}
+
+/* Locked. Says who may append from here on. */
+static void set_claim(struct bm_store *store, const struct parts *parts)
+{
+        enum bm_claim least = BM_CLAIM_REMOVE;
+        if (store->reserved >= whole(parts))
+                least = BM_CLAIM_NONE;
+        else if (store->reserved >= kept_by(BM_SPACE_CUT, parts))
+                least = BM_CLAIM_CUT;
+        atomic_store(&store->log.least_claim, least);
+}
+
+/* Locked. As much of it as the disk has room for. */
+static void fill_up(struct bm_store *store, const struct parts *parts)
+{
+        const uint64_t want = whole(parts);
         uint64_t step = want > store->reserved ? want - store->reserved : 0;
         while (store->reserved < want) {
                 step = bm_min_u64(step, want - store->reserved);
@@ -96,7 +125,7 @@ static void fill_up(struct bm_store *store, uint64_t want)
                 else
                         break;
         }
-        atomic_store(&store->log.restricted, store->reserved < want);
+        set_claim(store, parts);
 }
 
 /* Locked. */
@@ -108,13 +137,20 @@ static bool cut_to(struct bm_store *store, uint64_t want)
         return true;
 }
 
-/* Locked. Gives SIZE bytes back to the disk if KEPT are left then. */
-static bool draw(struct bm_store *store, uint64_t size, uint64_t kept)
+/* Locked. Gives SIZE bytes back to the disk if what USE must leave is left then. PARTS: NULL if
+ * that is nothing. */
+static bool draw(struct bm_store *store, uint64_t size, enum bm_space_use use,
+                 const struct parts *parts)
 {
+        const uint64_t kept = parts ? kept_by(use, parts) : 0;
         if (store->reserved < size || store->reserved - size < kept)
                 return false;
-        atomic_store(&store->log.restricted, true);
-        return cut_to(store, store->reserved - size);
+        const bool done = cut_to(store, store->reserved - size);
+        if (parts)
+                set_claim(store, parts);
+        else
+                atomic_store(&store->log.least_claim, BM_CLAIM_REMOVE);
+        return done;
 }
 
 /* What is to be made. */
@@ -135,18 +171,20 @@ static int make_from_disk(struct bm_store *store, const struct request *q)
         return r;
 }
 
-/* From the part of the reserve that is above KEPT. */
-static int make_from_reserve(struct bm_store *store, const struct request *q, uint64_t kept)
+/* From the part of the reserve that USE may have. */
+static int make_from_reserve(struct bm_store *store, const struct request *q, enum bm_space_use use,
+                             const struct parts *parts)
 {
         int r = 0;
         pthread_mutex_lock(&store->reserve_lock);
         if (q->needed(q->ctx)) {
+                const uint64_t kept = kept_by(use, parts);
                 uint64_t part = store->reserved > kept ? store->reserved - kept : 0;
                 uint64_t size = bm_max_u64(bm_space_segment_size(store) / PIECE_SHARE, smallest);
                 while (size > smallest && size > part)
                         size /= 2;
                 r = -ENOSPC;
-                while (r == -ENOSPC && draw(store, size, kept))
+                while (r == -ENOSPC && draw(store, size, use, parts))
                         r = q->make(q->ctx, size);
         }
         pthread_mutex_unlock(&store->reserve_lock);
@@ -156,17 +194,19 @@ static int make_from_reserve(struct bm_store *store, const struct request *q, ui
 /*
  * While the reserve is whole and the disk has more, that is what is taken.
  * Else whatever the disk has goes to the reserve first, so that nothing is
- * taken which the parts that must be kept still lack.
+ * taken which the parts that must be kept still lack. Who may not append now gets
+ * nothing, though somebody else may have made it.
  */
 static int make(struct bm_store *store, const struct request *q, const struct parts *parts,
-                bool privileged, uint64_t kept)
+                enum bm_claim claim, enum bm_space_use use)
 {
         pthread_mutex_lock(&store->reserve_lock);
-        fill_up(store, whole(parts));
+        fill_up(store, parts);
         bool is_whole = store->reserved >= whole(parts);
+        bool may_draw = claim != BM_CLAIM_NONE && claim >= atomic_load(&store->log.least_claim);
         pthread_mutex_unlock(&store->reserve_lock);
         int r = is_whole ? make_from_disk(store, q) : -ENOSPC;
-        return r == -ENOSPC && privileged ? make_from_reserve(store, q, kept) : r;
+        return r == -ENOSPC && may_draw ? make_from_reserve(store, q, use, parts) : r;
 }
 
 static bool always(void *ctx)
@@ -178,7 +218,7 @@ int bm_space_make_cold(struct bm_store *store, bm_space_make_fn fn, void *ctx)
 {
         const struct parts parts = parts_of(store);
         const struct request q = {.make = fn, .needed = always, .ctx = ctx};
-        return make(store, &q, &parts, true, parts.checkpoint);
+        return make(store, &q, &parts, BM_CLAIM_REMOVE, BM_SPACE_COLD);
 }
 
 /* What is above KEPT of the reserve, and what the disks have beside it. */
@@ -192,13 +232,11 @@ static uint64_t room_above(struct bm_store *store, uint64_t kept)
 
 bool bm_space_draw(struct bm_store *store, uint64_t need, enum bm_space_use use)
 {
-        uint64_t kept = 0;
-        if (use != BM_SPACE_ALL) {
-                const struct parts parts = parts_of(store);
-                kept = parts.checkpoint + (use == BM_SPACE_LOG ? parts.cold : 0);
-        }
+        struct parts parts;
+        if (use != BM_SPACE_ALL)
+                parts = parts_of(store);
         pthread_mutex_lock(&store->reserve_lock);
-        bool drawn = draw(store, need, kept);
+        bool drawn = draw(store, need, use, use == BM_SPACE_ALL ? NULL : &parts);
         pthread_mutex_unlock(&store->reserve_lock);
         return drawn;
 }
@@ -220,7 +258,7 @@ int bm_space_spend(struct bm_store *store, bm_space_make_fn fn, void *ctx)
                 return r;
         pthread_mutex_lock(&store->reserve_lock);
         while (r == -ENOSPC && store->reserved > 0 &&
-               draw(store, bm_min_u64(smallest, store->reserved), 0))
+               draw(store, bm_min_u64(smallest, store->reserved), BM_SPACE_ALL, NULL))
                 r = fn(ctx, smallest);
         pthread_mutex_unlock(&store->reserve_lock);
         return r;
@@ -228,7 +266,7 @@ int bm_space_spend(struct bm_store *store, bm_space_make_fn fn, void *ctx)
 
 bool bm_space_is_short(struct bm_store *store)
 {
-        return atomic_load(&store->log.restricted);
+        return atomic_load(&store->log.least_claim) != BM_CLAIM_NONE;
 }
 
 bool bm_space_is_exhausted(struct bm_store *store)
@@ -257,7 +295,7 @@ bool bm_space_refill(struct bm_store *store)
         pthread_mutex_lock(&store->reserve_lock);
         if (store->reserved > want + want / 4) /* what lives has shrunk */
                 (void)cut_to(store, want);
-        fill_up(store, want);
+        fill_up(store, &parts);
         bool is_whole = store->reserved >= want;
         pthread_mutex_unlock(&store->reserve_lock);
         return is_whole;
@@ -280,7 +318,7 @@ void bm_space_settle(struct bm_store *store)
                 return;
         pthread_mutex_lock(&store->reserve_lock);
         if (disk.available_bytes <= 2 * parts.checkpoint)
-                fill_up(store, whole(&parts));
+                fill_up(store, &parts);
         else if (store->reserved > least)
                 (void)cut_to(store, least);
         pthread_mutex_unlock(&store->reserve_lock);
@@ -304,29 +342,30 @@ static bool lacks_next(void *ctx)
         return bm_log_lacks_next(&l->store->log, l->capacity);
 }
 
-static int make_log(struct bm_store *store, uint64_t capacity, bool privileged)
+static int make_log(struct bm_store *store, uint64_t capacity, enum bm_claim claim)
 {
         struct log_segment l = {.store = store, .capacity = capacity};
         const struct request q = {.make = prepare_log, .needed = lacks_next, .ctx = &l};
         const struct parts parts = parts_of(store);
-        return make(store, &q, &parts, privileged, parts.cold + parts.checkpoint);
+        return make(store, &q, &parts, claim,
+                    claim == BM_CLAIM_REMOVE ? BM_SPACE_LOG : BM_SPACE_CUT);
 }
 
 int bm_space_prepare(struct bm_store *store, uint64_t capacity)
 {
-        return make_log(store, capacity, false);
+        return make_log(store, capacity, BM_CLAIM_NONE);
 }
 
-int bm_space_grow(struct bm_store *store, uint64_t capacity, bool privileged)
+int bm_space_grow(struct bm_store *store, uint64_t capacity, enum bm_claim claim)
 {
         bool won = true;
         bm_pace_set_for(store, capacity);
-        if (!privileged && bm_pace_is_over(store))
+        if (claim == BM_CLAIM_NONE && bm_pace_is_over(store))
                 bm_keeper_wait(store);
-        int r = make_log(store, capacity, privileged);
+        int r = make_log(store, capacity, claim);
         while (r == -ENOSPC && won) {
                 won = bm_keeper_win_space(store);
-                r = make_log(store, capacity, privileged);
+                r = make_log(store, capacity, claim);
         }
         return r;
 }

@@ -14,7 +14,8 @@
  * is allocated anew, under one lock, so that nobody else of this process gets
  * between. Each leaves the parts of those behind it, so whatever deletions
  * have taken, the next step that frees something can be done to its end.
- * Until the reserve is whole again ordinary writes are refused. Why that is
+ * Until the reserve is whole again ordinary writes are refused. What shortens values
+ * leaves the log's part too, for whether it frees anything is not always known. Why that is
  * enough: DESIGN.md, "Space".
  */
 #ifndef BM_SPACE_H
@@ -24,14 +25,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "log.h"
+
 struct bm_store;
 
 /*
  * Makes the log segment that follows the one numbered CAPACITY. On a full
- * disk it waits for the keeper as long as that frees something; a PRIVILEGED
- * caller gets it from the reserve before. Holds no lock when called. -ENOSPC.
+ * disk it waits for the keeper as long as that frees something; who has a CLAIM
+ * gets it from the reserve before. Holds no lock when called. -ENOSPC.
  */
-int bm_space_grow(struct bm_store *store, uint64_t capacity, bool privileged);
+int bm_space_grow(struct bm_store *store, uint64_t capacity, enum bm_claim claim);
 
 /* The same as far as it goes without the reserve and without waiting: the
  * helper's. -ENOSPC. */
@@ -71,6 +74,7 @@ bool bm_space_is_exhausted(struct bm_store *store);
 uint64_t bm_space_available(struct bm_store *store, uint64_t free);
 /* What a piece of the reserve is for, and so what must be left of it. */
 enum bm_space_use {
+        BM_SPACE_CUT,  /* what tombstones, compaction and a checkpoint take */
         BM_SPACE_LOG,  /* what compaction and a checkpoint take */
         BM_SPACE_COLD, /* what a checkpoint takes */
         BM_SPACE_ALL,  /* nothing */

@@ -51,7 +51,7 @@ static void note_durable(struct bm_syncer *sy, uint64_t durable)
                 .type = BM_REC_SYNC, .flags = BM_RECF_VERSION, .version = durable};
         struct bm_location where;
         uint64_t capacity, covered = durable;
-        if (bm_log_append(sy->log, &record, 1, true, &where, &capacity) == 0) {
+        if (bm_log_append(sy->log, &record, 1, BM_CLAIM_REMOVE, &where, &capacity) == 0) {
                 uint64_t at = bm_pos(where.segment->header.number, where.offset);
                 sy->note_says = durable;
                 sy->note_end = at + where.length;
@@ -68,7 +68,7 @@ void bm_syncer_mark(struct bm_syncer *sy)
                                    .version = atomic_load(&sy->durable)};
         struct bm_location where;
         uint64_t capacity;
-        (void)!bm_log_append(sy->log, &record, 1, true, &where, &capacity);
+        (void)!bm_log_append(sy->log, &record, 1, BM_CLAIM_REMOVE, &where, &capacity);
 }
 
 /* Without the lock, by the leader only. */

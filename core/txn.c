@@ -17,7 +17,8 @@
 void bm_txn_init(struct bm_txn *txn, struct bm_store *store)
 {
         txn->store = store;
-        txn->privileged = txn->no_grow = false;
+        txn->claim = BM_CLAIM_NONE;
+        txn->no_grow = false;
         txn->steps = txn->few;
         txn->n_steps = txn->n_base = 0;
         txn->cap_steps = bm_array_size(txn->few);
@@ -241,7 +242,8 @@ static int attempt(struct bm_txn *txn, bm_fill_fn fill, void *ctx)
  * want it for each change of a block. */
 static int ease_disk(struct bm_txn *txn)
 {
-        if ((txn->privileged && bm_space_draw(txn->store, BM_SPACE_PIECE, BM_SPACE_LOG)) ||
+        const enum bm_space_use use = txn->claim == BM_CLAIM_REMOVE ? BM_SPACE_LOG : BM_SPACE_CUT;
+        if ((txn->claim != BM_CLAIM_NONE && bm_space_draw(txn->store, BM_SPACE_PIECE, use)) ||
             bm_keeper_win_space(txn->store))
                 return 0;
         return -ENOSPC;
@@ -270,7 +272,7 @@ int bm_txn_run(struct bm_txn *txn, bm_fill_fn fill, void *ctx)
                 if (r == BM_E_INDEX_NO_SPACE)
                         r = bm_grow_part(txn->full, txn->capacity);
                 else if (r == BM_E_DATA_NO_SPACE)
-                        r = bm_space_grow(txn->store, txn->capacity, txn->privileged);
+                        r = bm_space_grow(txn->store, txn->capacity, txn->claim);
                 else
                         break;
         }

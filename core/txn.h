@@ -45,8 +45,8 @@ enum { BM_STRIPES_NONE = -1, BM_STRIPES_SEVERAL = -2 };
 
 struct bm_txn {
         struct bm_store *store;
-        bool privileged; /* may draw on the reserve: it frees space in the end */
-        bool no_grow;    /* say so instead of growing: bm_try_write */
+        enum bm_claim claim; /* on the reserve */
+        bool no_grow;        /* say so instead of growing: bm_try_write */
         struct bm_step *steps;
         size_t n_steps, cap_steps;
         size_t n_base;         /* those that were there before the first attempt */

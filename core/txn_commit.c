@@ -266,7 +266,7 @@ static int log_and_apply(struct bm_txn *txn, const struct commit *c)
         if (r == 0 && c->maps)
                 r = enter_maps(txn, false);
         if (r == 0)
-                r = bm_log_append(&txn->store->log, c->records, c->n, txn->privileged, c->where,
+                r = bm_log_append(&txn->store->log, c->records, c->n, txn->claim, c->where,
                                   &txn->capacity);
         if (r != 0) {
                 if (c->maps)
@@ -294,7 +294,7 @@ int bm_txn_commit(struct bm_txn *txn)
                 r = complete_all(txn, &c);
         if (r == 0 && c.n > 0)
                 r = log_and_apply(txn, &c);
-        if (r == 0 && bm_pace_is_set(txn->store) && !txn->privileged && !txn->no_grow)
+        if (r == 0 && bm_pace_is_set(txn->store) && txn->claim == BM_CLAIM_NONE && !txn->no_grow)
                 bm_pace_charge(txn->store, c.where, c.n);
         if (txn->n_steps > bm_array_size(few)) {
                 free(c.records);

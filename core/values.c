@@ -249,7 +249,7 @@ static int run_delete(struct bm_map *map, const void *key, size_t key_len, struc
 {
         struct bm_txn txn;
         bm_txn_init(&txn, map->store);
-        txn.privileged = true;
+        txn.claim = BM_CLAIM_REMOVE;
         int r = bm_txn_add_trusted(&txn, map, key, key_len, BM_TRUST_VALUE, NULL);
         if (r == 0)
                 r = bm_txn_run(&txn, fill_delete, d);

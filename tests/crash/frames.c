@@ -60,12 +60,12 @@ static size_t last_write(const struct trace *t, size_t from)
 __typeof__(bm_log_append) __real_bm_log_append, __wrap_bm_log_append;
 __typeof__(bm_log_append) *frames_append = __real_bm_log_append;
 
-int __wrap_bm_log_append(struct bm_log *log, struct bm_record *records, size_t n, bool privileged,
-                         struct bm_location *where, uint64_t *capacity)
+int __wrap_bm_log_append(struct bm_log *log, struct bm_record *records, size_t n,
+                         enum bm_claim claim, struct bm_location *where, uint64_t *capacity)
 {
         struct frames *f = frames;
         size_t from = f ? f->trace->n : 0;
-        int r = frames_append(log, records, n, privileged, where, capacity);
+        int r = frames_append(log, records, n, claim, where, capacity);
         if (r != 0 || !f || !is_visible(records, n))
                 return r;
         if (f->n == f->cap) {

@@ -158,14 +158,13 @@ int __wrap_bm_syncer_sync(struct bm_syncer *sy)
 }
 
 /* Half of a frame is one, and the rest another. */
-static int append_in_parts(struct bm_log *log, struct bm_record *records, size_t n, bool privileged,
-                           struct bm_location *where, uint64_t *capacity)
+static int append_in_parts(struct bm_log *log, struct bm_record *records, size_t n,
+                           enum bm_claim claim, struct bm_location *where, uint64_t *capacity)
 {
         size_t first = n / 2;
-        int r = first ? real_append(log, records, first, privileged, where, capacity) : 0;
+        int r = first ? real_append(log, records, first, claim, where, capacity) : 0;
         if (r == 0)
-                r = real_append(log, records + first, n - first, privileged, where + first,
-                                capacity);
+                r = real_append(log, records + first, n - first, claim, where + first, capacity);
         return r;
 }
 

@@ -619,7 +619,7 @@ static void force_links(struct fixture *f, const char *key, uint32_t links)
                 r.flags = 0;
                 r.value_len = 0;
         }
-        assert_int_equal(bm_log_append(&f->store->log, &r, 1, false, &where, &capacity), 0);
+        assert_int_equal(bm_log_append(&f->store->log, &r, 1, BM_CLAIM_NONE, &where, &capacity), 0);
         assert_int_equal(bm_apply(f->store, &target, &found, &r, &where), 0);
 }
 

@@ -23,7 +23,7 @@ static int append(struct bm_log *log, struct bm_record *records, size_t n,
 {
         uint64_t capacity;
         int r;
-        while ((r = bm_log_append(log, records, n, false, where, &capacity)) ==
+        while ((r = bm_log_append(log, records, n, BM_CLAIM_NONE, where, &capacity)) ==
                BM_E_DATA_NO_SPACE) {
                 r = bm_log_prepare(log, capacity, SEGMENT, 0);
                 if (r < 0)
@@ -111,7 +111,7 @@ static void a_full_segment_refuses_and_changes_nothing(void **state)
         int r;
         do {
                 tail = bm_log_tail(log);
-                r = bm_log_append(log, &record, 1, false, &where, &capacity);
+                r = bm_log_append(log, &record, 1, BM_CLAIM_NONE, &where, &capacity);
         } while (r == 0);
         assert_int_equal(r, BM_E_DATA_NO_SPACE);
         assert_int_equal(capacity, bm_pos_number(tail));
@@ -123,7 +123,7 @@ static void a_full_segment_refuses_and_changes_nothing(void **state)
         assert_non_null(next);
         assert_int_equal(bm_log_prepare(log, capacity, SEGMENT, 0), 0); /* once is enough */
         assert_ptr_equal(atomic_load(&log->next), next);
-        assert_int_equal(bm_log_append(log, &record, 1, false, &where, &capacity), 0);
+        assert_int_equal(bm_log_append(log, &record, 1, BM_CLAIM_NONE, &where, &capacity), 0);
         assert_ptr_equal(where.segment, next);
         (void)walk(f->store);
 }
@@ -268,7 +268,8 @@ static enum bm_segment_access next_access(struct fixture *f)
                 uint8_t value[16000] = {0};
                 struct bm_record record = record_of(1, value, sizeof(value));
                 struct bm_location where;
-                assert_int_equal(bm_log_append(log, &record, 1, false, &where, &capacity), 0);
+                assert_int_equal(bm_log_append(log, &record, 1, BM_CLAIM_NONE, &where, &capacity),
+                                 0);
         }
         return atomic_load(&log->active)->access;
 }

@@ -353,6 +353,49 @@ static void truncations_leave_room_to_delete(void **state)
         assert_sound(f);
 }
 
+/* Of a value with a hole of more than 128 MiB it is not known how much is there. So whatever cuts
+ * it is allowed to take, that is not what deletions live on. */
+static void cuts_that_free_nothing_leave_room_to_delete(void **state)
+{
+        static const uint8_t chunk[16 << 10];
+        const uint64_t size = UINT64_C(1) << 40;
+        struct fixture *f = *state;
+        char key[16];
+        unsigned n = 0, refused = 0;
+        size_t done;
+        int r = 0;
+        limit(f, 6 * MEBIBYTE);
+        for (; r == 0; n += r == 0) {
+                const struct bm_ref ref = {.map = f->root, .key = key, .key_len = key_of(n, key)};
+                r = bm_insert(f->root, key, ref.key_len, NULL, 0, 1);
+                if (r == 0)
+                        r = bm_truncate(&ref, size, NULL, NULL);
+                if (r == 0)
+                        r = bm_write_at(&ref, 0, chunk, sizeof(chunk), NULL, NULL, &done);
+                if (r == 0)
+                        r = bm_punch(&ref, 0, size / 2, NULL, NULL);
+                if (r == 0 && n % 64 == 0)
+                        assert_int_equal(bm_compact(f->store), 0);
+        }
+        assert_int_equal(r, -ENOSPC);
+        for (unsigned i = 0; i < 8 * n && refused < 100; i++) {
+                const struct bm_ref ref = {
+                        .map = f->root, .key = key, .key_len = key_of(i % n, key)};
+                r = bm_truncate(&ref, size - 100000000 * (1 + i / n), NULL, NULL);
+                assert_true(r == 0 || r == -ENOSPC);
+                refused += r != 0;
+        }
+        assert_true(refused > 0);
+        empty(f, n);
+        r = bm_delete_key(f->root, key, key_of(n, key)); /* of which only a part fitted */
+        assert_true(r == 0 || r == BM_E_NOT_FOUND);
+        assert_int_equal(bm_map_sums(f->root).n_keys, 0);
+        assert_int_equal(bm_compact(f->store), 0);
+        assert_int_equal(bm_map_sums(f->store->drops).n_keys, 0);
+        put_text(f, "new", "value");
+        assert_sound(f);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -368,6 +411,7 @@ int main(void)
                 test_in_store(what_was_deleted_goes_as_soon_as_it_is_quiet),
                 test_in_store(closing_keeps_the_reserve_of_a_full_disk),
                 test_in_store(truncations_leave_room_to_delete),
+                test_in_store(cuts_that_free_nothing_leave_room_to_delete),
         };
         return cmocka_run_group_tests_name("space", tests, NULL, NULL);
 }
