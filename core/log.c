@@ -129,7 +129,7 @@ static int install_next(struct bm_log *log)
         r = copy_in(log, s, bytes, bm_log_seal(s, atomic_load(&s->used), next, bytes), 1);
         if (r != 0)
                 return r;
-        atomic_store_explicit(&s->state, BM_SEGMENT_SEALED, memory_order_relaxed);
+        atomic_store_explicit(&s->state, BM_SEGMENT_SEALED, memory_order_release);
         log->unsynced[log->n_unsynced++] = s;
         atomic_store_explicit(&log->next, NULL, memory_order_release);
         set_active(log, next, BM_SEGMENT_HEADER);

@@ -83,14 +83,17 @@ static int flush(struct bm_syncer *sy)
                 return r;
         for (size_t i = 0; i < n; i++) {
                 struct bm_segment *s = segments[i];
+                /* acquire: pairs with the log's release, so that what is sealed has its end */
+                const bool sealed =
+                        atomic_load_explicit(&s->state, memory_order_acquire) == BM_SEGMENT_SEALED;
                 uint64_t used = atomic_load_explicit(&s->used, memory_order_acquire);
                 if (atomic_load(&s->synced) >= used)
                         continue;
                 int one = bm_segment_sync(s, used);
                 if (one < 0)
                         r = one;
-                /* sealed meanwhile, it is longer, and in the next flush's list */
-                if (one == 0 && atomic_load(&s->used) == used)
+                /* sealed meanwhile, it is in the next flush's list, which wants its file */
+                if (one == 0 && sealed)
                         bm_segment_close_file(s);
         }
         if (r == 0)
