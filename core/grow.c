@@ -23,7 +23,11 @@ int bm_grow_index(struct bm_map *map, const void *key, size_t key_len, uint64_t 
         int r = bm_store_writable(map->store);
         if (r == 0)
                 r = bm_target_init(&target, map, key, key_len);
-        return r < 0 ? r : bm_grow_part(&target, capacity);
+        if (r == 0)
+                r = bm_grow_part(&target, capacity);
+        if (r == 0)
+                bm_space_look(map->store);
+        return r;
 }
 
 int bm_grow_data(struct bm_store *store, uint64_t capacity)

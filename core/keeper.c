@@ -109,12 +109,26 @@ static int compact(struct bm_store *store, enum effort effort)
 /* The calling thread is in a round, and cannot wait for another. */
 static _Thread_local bool in_round;
 
-/* Bytes of files that went: of data, and of the index those that did not come anew. */
-static int64_t won_by_now(struct bm_store *store)
+/* Bytes of files that went, of data, and of the index more than came anew. */
+struct won {
+        uint64_t data;
+        int64_t index;
+};
+
+static struct won won_by_now(struct bm_store *store)
 {
-        return (int64_t)(atomic_load(&store->freed_bytes) +
-                         atomic_load(&store->manifests.index_freed) -
-                         atomic_load(&store->manifests.index_written));
+        return (struct won){
+                .data = atomic_load(&store->freed_bytes),
+                .index = (int64_t)(atomic_load(&store->manifests.index_freed) -
+                                   atomic_load(&store->manifests.index_written)),
+        };
+}
+
+/* An index that is written for the first time takes what was reserved for it: that is no loss. */
+static bool has_won_since(struct bm_store *store, const struct won *before)
+{
+        const struct won now = won_by_now(store);
+        return now.data > before->data || now.index > before->index;
 }
 
 /*
@@ -123,7 +137,7 @@ static int64_t won_by_now(struct bm_store *store)
  */
 static int make_room(struct bm_store *store, unsigned least_share, bool *won)
 {
-        int64_t before = won_by_now(store);
+        const struct won before = won_by_now(store);
         bool done = true;
         int r = 0;
         for (int i = 0; r == 0 && done && i < VICTIMS_A_STEP; i++) {
@@ -136,7 +150,7 @@ static int make_room(struct bm_store *store, unsigned least_share, bool *won)
         if (r == 0 && (bm_compact_pending(store) || bm_checkpoint_wasteful(store)))
                 r = bm_checkpoint_write(store, BM_CHECKPOINT_ALONE);
         (void)bm_space_refill(store);
-        *won = won_by_now(store) > before;
+        *won = has_won_since(store, &before);
         return r;
 }
 

@@ -52,16 +52,6 @@ static int sweep_chunk(struct bm_txn *txn, struct sweep *sw, unsigned i)
         return 0;
 }
 
-/* A cut that won nothing is no removal: its drop stays while only those may have room. */
-enum { LEAVE_IT = BM_E_AGAIN + 1 };
-
-static bool has_to_stay(const struct sweep *sw)
-{
-        return sw->n_found == 0 && sw->drop.generation != BM_DROP_WHOLE &&
-               atomic_load_explicit(&sw->store->log.least_claim, memory_order_relaxed) >
-                       BM_CLAIM_CUT;
-}
-
 /* The chunks, and behind them the drop, if it goes with them. */
 static int fill_sweep(struct bm_txn *txn, void *ctx)
 {
@@ -74,12 +64,9 @@ static int fill_sweep(struct bm_txn *txn, void *ctx)
                         return r;
                 again |= r;
         }
-        if (again || txn->n_base == sw->n_chunks || !txn->steps[sw->n_chunks].found.there)
-                return again;
-        if (has_to_stay(sw))
-                return LEAVE_IT;
-        txn->steps[sw->n_chunks].action = BM_ACT_DELETE;
-        return 0;
+        if (txn->n_base > sw->n_chunks && txn->steps[sw->n_chunks].found.there)
+                txn->steps[sw->n_chunks].action = BM_ACT_DELETE;
+        return again;
 }
 
 /* N chunks from FIRST on, in one transaction; LAST: and the drop. */
@@ -171,8 +158,8 @@ int bm_large_sweep(struct bm_store *store, uint64_t *swept)
                 r = bm_cursor_next(cursor, &item);
                 if (r == 0)
                         r = sweep_item(&sw, &item);
-                if (r == -EIO || r == LEAVE_IT) { /* the others can be swept all the same */
-                        bad = r == -EIO ? r : bad ? bad : -ENOSPC;
+                if (r == -EIO) { /* the others can be swept all the same */
+                        bad = r;
                         r = 0;
                 }
         }

@@ -12,6 +12,7 @@
 enum {
         TABLES_SLACK = 64 << 10, /* headers, and the ends of blocks */
         BLOCK_BYTES_A_ROW = 512, /* fewer bytes has no index block that has a row in the tables */
+        FILL_STEP = 16 << 10,    /* what is left of a disk is worth having from here on */
         PIECE_SHARE = 2,         /* of a segment is what the log gets of the reserve at a time */
 };
 
@@ -21,6 +22,7 @@ static const uint64_t smallest = UINT64_C(1) << BM_SEGMENT_LOG2_MIN;
 struct parts {
         uint64_t log, cold, checkpoint;
         uint64_t growth; /* what ordinary writes may add to the checkpoint's until the next look */
+        uint64_t index;  /* bytes of it now */
 };
 
 static uint64_t whole(const struct parts *p)
@@ -30,6 +32,7 @@ static uint64_t whole(const struct parts *p)
 
 struct sums {
         uint64_t output; /* what compaction would copy out of the segment that has most to copy */
+        uint64_t longer; /* by how much copies of all that lives would be longer */
         uint64_t segments;
 };
 
@@ -39,6 +42,8 @@ static int add_segment(void *ctx, struct bm_segment *s)
         if (s->header.kind == BM_SEGMENT_INDEX)
                 return 0;
         sums->segments++;
+        sums->longer += bm_segment_output(s) -
+                        bm_min_u64(bm_segment_output(s), atomic_load(&s->live_bytes));
         if (bm_segment_reclaimable(s) > 0 && atomic_load(&s->n_live) > 0)
                 sums->output = bm_max_u64(sums->output,
                                           bm_segment_output(s) + atomic_load(&s->kept_bytes));
@@ -68,11 +73,12 @@ static struct parts parts_with(struct bm_store *store, uint64_t size)
         /* copies do not fill their segments wholly: half as much again */
         uint64_t output = bm_max_u64(sums.output, size);
         return (struct parts){
-                .log = 2 * size,
+                .log = 2 * size + bm_round_up(sums.longer, smallest),
                 .cold = bm_round_up(output + output / 2, smallest),
                 .checkpoint = bm_round_up(checkpoint_bytes(store, &sums), smallest),
                 /* two segments of the smallest records bring half as much index each */
                 .growth = 2 * size,
+                .index = atomic_load(&store->index_stats.bytes),
         };
 }
 
@@ -86,8 +92,8 @@ static uint64_t kept_by(enum bm_space_use use, const struct parts *p)
 {
         switch (use) {
         case BM_SPACE_CUT:
-                /* and what it adds to the index before the next look */
-                return p->log + p->cold + p->checkpoint + p->growth / 4;
+                /* and what it adds to the index before the next look, and has swept behind it */
+                return p->log + p->cold + p->checkpoint + p->growth / 2;
         case BM_SPACE_LOG:
                 return p->cold + p->checkpoint;
         case BM_SPACE_COLD:
@@ -107,6 +113,7 @@ static void set_claim(struct bm_store *store, const struct parts *parts)
         else if (store->reserved >= kept_by(BM_SPACE_CUT, parts))
                 least = BM_CLAIM_CUT;
         atomic_store(&store->log.least_claim, least);
+        atomic_store(&store->index_look, parts->index + parts->growth / 4);
 }
 
 /* Locked. As much of it as the disk has room for. */
@@ -120,8 +127,8 @@ static void fill_up(struct bm_store *store, const struct parts *parts)
                         store->reserved += step;
                 else if (bm_spares_drop(&store->drives) > 0)
                         continue;
-                else if (step > smallest)
-                        step = bm_max_u64(step / 2, smallest);
+                else if (step > FILL_STEP)
+                        step = bm_max_u64(step / 2, FILL_STEP);
                 else
                         break;
         }
@@ -299,6 +306,12 @@ bool bm_space_refill(struct bm_store *store)
         bool is_whole = store->reserved >= want;
         pthread_mutex_unlock(&store->reserve_lock);
         return is_whole;
+}
+
+void bm_space_look(struct bm_store *store)
+{
+        if (atomic_load(&store->index_stats.bytes) > atomic_load(&store->index_look))
+                (void)bm_space_refill(store);
 }
 
 uint64_t bm_space_reserved(struct bm_store *store)

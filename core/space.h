@@ -94,6 +94,8 @@ static inline bool bm_space_helps(struct bm_store *store, int r)
 
 /* Fills it up again, as far as the disk allows. True if it is whole. */
 bool bm_space_refill(struct bm_store *store);
+/* The index has grown: whether the reserve is still whole, if that was a lot. */
+void bm_space_look(struct bm_store *store);
 /* Bytes in it. */
 uint64_t bm_space_reserved(struct bm_store *store);
 /* Cuts it to what a store without unsaved changes needs; on a disk that is

@@ -115,8 +115,9 @@ struct bm_store {
         uint64_t copied_at;      /* the log's tail then; likewise */
 
         pthread_mutex_t reserve_lock;
-        uint64_t reserved;   /* bytes in the reserve; guarded by reserve_lock */
-        uint64_t disk_bytes; /* of the disks under the drives; constant after opening */
+        uint64_t reserved;           /* bytes in the reserve; guarded by reserve_lock */
+        _Atomic uint64_t index_look; /* bytes of the index beyond which it is reckoned anew */
+        uint64_t disk_bytes;         /* of the disks under the drives; constant after opening */
         /* the most that lived since it was last quiet, bytes; relaxed, a hint: bm_space_note */
         _Atomic uint64_t lived;
 

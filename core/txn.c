@@ -249,6 +249,16 @@ static int ease_disk(struct bm_txn *txn)
         return -ENOSPC;
 }
 
+/* By ordinary writes no further than the reserve allows; that it does not is for them to meet when
+ * they log. */
+static int grow_index(const struct bm_txn *txn)
+{
+        int r = bm_grow_part(txn->full, txn->capacity);
+        if (txn->claim == BM_CLAIM_NONE)
+                bm_space_look(txn->store);
+        return r;
+}
+
 int bm_txn_run(struct bm_txn *txn, bm_fill_fn fill, void *ctx)
 {
         int r = bm_store_writable(txn->store);
@@ -270,7 +280,7 @@ int bm_txn_run(struct bm_txn *txn, bm_fill_fn fill, void *ctx)
                     (r != BM_E_INDEX_NO_SPACE || txn->full->map == txn->steps[0].target.map))
                         return r;
                 if (r == BM_E_INDEX_NO_SPACE)
-                        r = bm_grow_part(txn->full, txn->capacity);
+                        r = grow_index(txn);
                 else if (r == BM_E_DATA_NO_SPACE)
                         r = bm_space_grow(txn->store, txn->capacity, txn->claim);
                 else

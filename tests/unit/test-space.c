@@ -301,7 +301,8 @@ static void closing_keeps_the_reserve_of_a_full_disk(void **state)
         assert_int_equal(bm_checkpoint(f->store), 0);
         uint64_t full = size_of_reserve(f);
         fixture_close(f);
-        assert_in_range(size_of_reserve(f), full - (full >> 4), full);
+        /* what of the disk was left goes there too */
+        assert_in_range(size_of_reserve(f), full - (full >> 4), full + (256 << 10));
         fixture_open(f);
         atomic_store(&f->io.room, 0);
         fixture_close(f);
@@ -350,6 +351,29 @@ static void truncations_leave_room_to_delete(void **state)
         }
         for (i = 1; i < n; i += 2)
                 assert_int_equal(bm_delete_key(f->root, key, key_of(i, key)), 0);
+        assert_sound(f);
+}
+
+/*
+ * A copy that compaction makes is 8 bytes longer: of tiny values a fifth must be dead before one
+ * wins anything. And of all blocks of the index, which are larger than what they lead to, many grow
+ * in the same moment.
+ */
+static void tiny_values_go_in_any_order(void **state)
+{
+        enum { ROUNDS = 4, STEP = 48271 /* a prime */ };
+        struct fixture *f = *state;
+        char key[16];
+        for (unsigned round = 0; round < ROUNDS; round++) {
+                limit(f, (5 + round) * MEBIBYTE);
+                const unsigned n = fill_tiny(f);
+                assert_true(n > 20000 && n % STEP != 0);
+                for (unsigned i = 0; i < n; i++) {
+                        const unsigned k = (unsigned)((uint64_t)i * STEP % n);
+                        assert_int_equal(bm_delete_key(f->root, key, key_of(k, key)), 0);
+                }
+                assert_int_equal(bm_map_sums(f->root).n_keys, 0);
+        }
         assert_sound(f);
 }
 
@@ -411,6 +435,7 @@ int main(void)
                 test_in_store(what_was_deleted_goes_as_soon_as_it_is_quiet),
                 test_in_store(closing_keeps_the_reserve_of_a_full_disk),
                 test_in_store(truncations_leave_room_to_delete),
+                test_in_store(tiny_values_go_in_any_order),
                 test_in_store(cuts_that_free_nothing_leave_room_to_delete),
         };
         return cmocka_run_group_tests_name("space", tests, NULL, NULL);
