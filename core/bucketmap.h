@@ -602,16 +602,19 @@ BM_EXPORT void bm_set_anticipated_count(struct bm_map *map, uint64_t n_keys);
 
 /*
  * Atomic: after a crash all of the batch is there or nothing of it, and no
- * reader sees a part. Bytes handed in are copied. At most BM_BATCH_MAX bytes
- * in all, and 240 KiB with 56 more for each change (-EFBIG). A batch belongs to one thread. Errors
- * of commit: those of the single operations, for the first item that fails; then nothing is done.
+ * reader sees a part. Bytes handed in are copied. A value is at most 16 KiB; at most BM_BATCH_MAX
+ * bytes in all, and 240 KiB with 56 more for each change (-EFBIG). A batch belongs to one thread.
+ * Errors of commit: those of the single operations, for the first item that fails; then nothing is
+ * done. Also -EFBIG: names go whose records keep others, and all of these, which are written again,
+ * come to more than 240 KiB.
  */
 BM_EXPORT BM_CHECKED int bm_write_batch_new(struct bm_store *store, struct bm_write_batch **batchp);
 BM_EXPORT struct bm_write_batch *bm_write_batch_free(struct bm_write_batch *batch);
 BM_EXPORT BM_CHECKED int bm_write_batch_insert(struct bm_write_batch *batch, struct bm_map *map,
                                                const void *key, size_t key_len, const void *value,
                                                size_t value_len, uint64_t count);
-/* Deleting an absent key is no error in a batch. */
+/* Deleting an absent key is no error in a batch. One that does nothing else, and comes to at most
+ * 32 KiB with 56 bytes more for each, has room on a full disk, too. */
 BM_EXPORT BM_CHECKED int bm_write_batch_delete(struct bm_write_batch *batch, struct bm_map *map,
                                                const void *key, size_t key_len);
 /* Sets the count of a key that must be there (BM_E_NOT_FOUND at commit, or now if the batch deletes

@@ -38,7 +38,8 @@ struct bm_write_batch {
 
 enum {
         PREFIX = sizeof(struct bm_map *),
-        RECORD_MOST = 56, /* bytes of a record beside its key and value */
+        RECORD_MOST = 56,      /* bytes of a record beside its key and value */
+        CLAIM_MOST = 32 << 10, /* bytes that are logged on a full disk */
 };
 
 static const uint8_t *item_key(const struct batch_item *item)
@@ -168,6 +169,12 @@ static int put_in(struct bm_write_batch *b, struct batch_item *item, unsigned ha
         return 0;
 }
 
+/* What it comes to at most in the log, with so many bytes MORE. */
+static size_t frame_bytes(const struct bm_write_batch *b, size_t more)
+{
+        return b->bytes + b->n_items * RECORD_MOST + more;
+}
+
 /* COUNT, whatever it means, was looked at. */
 static int add(struct bm_write_batch *b, enum batch_what what, struct bm_map *map, const void *key,
                size_t key_len, const void *value, size_t value_len, uint64_t count)
@@ -177,7 +184,7 @@ static int add(struct bm_write_batch *b, enum batch_what what, struct bm_map *ma
         if (r < 0 || map->store != b->store)
                 return -EINVAL;
         if (value_len > BM_VALUE_INLINE || b->bytes + key_len + value_len > BM_BATCH_MAX ||
-            b->bytes + key_len + value_len + (b->n_items + 1) * RECORD_MOST > BM_FRAME_MAX)
+            frame_bytes(b, key_len + value_len + RECORD_MOST) > BM_FRAME_MAX)
                 return -EFBIG;
         struct batch_item *item = new_item(&target, value, value_len);
         if (!item)
@@ -309,6 +316,18 @@ static enum bm_trust trust_of(const struct batch_item *item)
                                                                         : BM_TRUST_VALUE;
 }
 
+/* Whoever only deletes has room on a full disk, too, if a segment does not stay half empty for it.
+ */
+static enum bm_claim claim_of(const struct bm_write_batch *b)
+{
+        const struct batch_item *item = b->items;
+        if (frame_bytes(b, 0) > CLAIM_MOST)
+                return BM_CLAIM_NONE;
+        while (item && item->what == WRITE_DELETE)
+                item = item->next;
+        return item ? BM_CLAIM_NONE : BM_CLAIM_REMOVE;
+}
+
 int bm_write_batch_commit(struct bm_write_batch *b)
 {
         struct batch_item *item;
@@ -317,6 +336,7 @@ int bm_write_batch_commit(struct bm_write_batch *b)
         if (!b->items)
                 return 0;
         bm_txn_init(&txn, b->store);
+        txn.claim = claim_of(b);
         for (item = b->keys; item; item = item->hh.next) {
                 if (item->what == WRITE_INSERT)
                         item->record_id = atomic_fetch_add(&b->store->next_record, 1);

@@ -267,6 +267,42 @@ static void test_many(void **state)
         assert_sound(f);
 }
 
+static unsigned fill_disk(struct fixture *f)
+{
+        char key[16];
+        unsigned n = 0;
+        int r = 0;
+
+        atomic_store(&f->io.room, fault_used(&f->io) + (4 << 20));
+        for (; r == 0; n += r == 0) {
+                snprintf(key, sizeof(key), "key%u", n);
+                r = bm_insert(f->root, key, strlen(key), "value", 5, 1);
+        }
+        assert_int_equal(r, -ENOSPC);
+        return n;
+}
+
+/* What removes key by key does so by many at once, too. */
+static void test_full_disk(void **state)
+{
+        enum { MANY = 400 };
+        struct fixture *f = *state;
+        struct bm_write_batch *batch = new_batch(f);
+        const unsigned n = fill_disk(f);
+
+        for (unsigned i = 0; i < n; i++) {
+                char key[16];
+                size_t len = (size_t)snprintf(key, sizeof(key), "key%u", i);
+
+                assert_int_equal(bm_write_batch_delete(batch, f->root, key, len), 0);
+                if (i % MANY == MANY - 1 || i == n - 1)
+                        assert_int_equal(bm_write_batch_commit(batch), 0);
+        }
+        assert_int_equal(bm_map_sums(f->root).n_keys, 0);
+        bm_write_batch_free(batch);
+        assert_sound(f);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -277,6 +313,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_scattered, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_full, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_many, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_full_disk, fixture_setup, fixture_teardown),
         };
 
         return cmocka_run_group_tests_name("write-batch", tests, NULL, NULL);
