@@ -729,7 +729,7 @@ BM_EXPORT BM_CHECKED int bm_stats(struct bm_store *store, struct bm_stats *stats
 /* What statfs wants to know, in O(1). */
 struct bm_space {
         uint64_t total_bytes;     /* of the disks under the drives, each counted once */
-        uint64_t free_bytes;      /* free on them, reusable space of the store included */
+        uint64_t free_bytes;      /* free on them, and what files kept to be written again have */
         uint64_t available_bytes; /* of that, for an ordinary user; 0 while changes are refused */
         uint64_t keys;
 };

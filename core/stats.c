@@ -143,10 +143,11 @@ int bm_space(struct bm_store *store, struct bm_space *space)
         int r = bm_drives_space(&store->drives, &disk);
         if (r < 0)
                 return r;
+        const uint64_t spare = bm_spares_bytes(&store->drives);
         *space = (struct bm_space){
                 .total_bytes = disk.total_bytes,
-                .free_bytes = disk.free_bytes,
-                .available_bytes = bm_space_available(store, disk.available_bytes),
+                .free_bytes = disk.free_bytes + spare,
+                .available_bytes = bm_space_available(store, disk.available_bytes + spare),
                 .keys = bm_sum(store, BM_SUM_KEYS),
         };
         return 0;

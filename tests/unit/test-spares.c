@@ -113,6 +113,24 @@ static unsigned n_files(struct fixture *f, unsigned *n_wiped)
         return n;
 }
 
+/* They are as good as free: who writes gets them before anything is refused. */
+static void what_they_have_is_free(void **state)
+{
+        struct fixture *f = *state;
+        struct bm_space before, after;
+        keep_some(f);
+        const uint64_t bytes = spares(f)->bytes;
+        atomic_store(&f->io.room, fault_used(&f->io)); /* not a byte more */
+        assert_int_equal(bm_space(f->store, &before), 0);
+        assert_int_equal(before.free_bytes, bytes);
+        assert_in_range(before.available_bytes, bytes / 2, bytes);
+        for (uint64_t written = 0; written < bytes / 2; written += 4000)
+                put(f, "again and again", spares(f), 4000);
+        bm_spares_drop(&f->store->drives);
+        assert_int_equal(bm_space(f->store, &after), 0);
+        assert_true(after.free_bytes < bytes);
+}
+
 static void a_file_is_used_again(void **state)
 {
         struct fixture *f = *state;
@@ -470,6 +488,7 @@ static int setup(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                test(what_they_have_is_free),
                 test(a_file_is_used_again),
                 test(a_life_ends),
                 test(a_rebuild_sees_one_life),
