@@ -388,7 +388,8 @@ struct bm_next {
 };
 
 /*
- * NOW is what is there, NULL if nothing is; large values have no NOW->value.
+ * NOW is what is there, NULL if nothing is; large values have no NOW->value, and stay as they are
+ * while NEXT->value is NULL.
  * Runs under the bucket's lock: it must not call the store, and may be called
  * more than once. What NEXT points to must stay until bm_update returns.
  */
@@ -442,11 +443,11 @@ typedef int (*bm_meta_fn)(void *ctx, const struct bm_view *now, void *meta, size
 BM_EXPORT BM_CHECKED int bm_set_meta(const struct bm_ref *ref, bm_meta_fn fn, void *ctx);
 
 /*
- * Writes LEN bytes at OFFSET of the value, which grows if needed, and lets FN
- * (may be NULL) change the meta with it. A long write goes chunk by chunk
- * (32 KiB), FN being called with each: a crash may leave the first ones; each
- * is there wholly or not. *DONE says how
- * many bytes were written, also after an error.
+ * Writes LEN bytes (of 0 nothing is done, nor is REF looked for) at OFFSET of
+ * the value, which grows if needed, and lets FN (may be NULL) change the meta
+ * with it. A long write goes chunk by chunk (32 KiB), FN being called with
+ * each: a crash may leave the first ones; each is there wholly or not. *DONE
+ * says how many bytes were written, also after an error.
  * Errors: BM_E_NOT_FOUND, BM_E_STALE, BM_E_IS_MAP, -EFBIG (over BM_VALUE_MAX).
  */
 BM_EXPORT BM_CHECKED int bm_write_at(const struct bm_ref *ref, uint64_t offset, const void *buf,

@@ -188,6 +188,7 @@ int bm_rename(const struct bm_ref *from, struct bm_map *to_map, const void *to_k
         if (from->map == to_map && from->key_len == to_key_len &&
             memcmp(from->key, to_key, to_key_len) == 0) {
                 args->victim_id = 0;
+                args->victim_links = 0;
                 r = bm_read_ref(from, &view);
                 bm_view_release(&view);
                 return r == 0 && args->no_replace ? BM_E_EXISTS : r;

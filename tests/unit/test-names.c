@@ -151,6 +151,10 @@ static void what_may_replace_what(void **state)
         assert_int_equal(bm_insert(full, "x", 1, "x", 1, 1), 0);
 
         assert_int_equal(rename_key(f, "value", "other", &careful), BM_E_EXISTS);
+        struct bm_rename_args same = {.victim_id = 7, .victim_links = 7};
+        assert_int_equal(rename_key(f, "value", "value", &same), 0);
+        assert_int_equal(same.victim_id, 0);
+        assert_int_equal(same.victim_links, 0);
         assert_int_equal(rename_key(f, "value", "map", &args), BM_E_IS_MAP);
         assert_int_equal(rename_key(f, "map", "value", &args), BM_E_NOT_MAP);
         assert_int_equal(rename_key(f, "map", "full", &args), BM_E_NOT_EMPTY);
