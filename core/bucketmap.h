@@ -511,6 +511,7 @@ struct bm_remove_args {
 /*
  * Removes a name, and with the last one its value: guard and orphan are about
  * that. A condition on the count is one on the record's, whichever name goes.
+ * On a full disk it has room unless the meta of what stays grows by more than 64 bytes.
  * Errors: BM_E_NOT_FOUND, BM_E_STALE, BM_E_IS_MAP, BM_E_COUNT.
  */
 BM_EXPORT BM_CHECKED int bm_remove(const struct bm_ref *ref, const struct bm_remove_args *args);

@@ -52,6 +52,16 @@ struct removal {
         struct bm_orphaning orphaning;
 };
 
+/* What stays, as an orphan or with other names, may get a meta that is a little longer: times. More
+ * is no removal. */
+static enum bm_claim claim_of(const struct removal *rm, bm_meta_fn fn, const struct bm_found *found)
+{
+        enum { LONGER_MOST = 64 };
+        return fn && rm->orphaning.meta.len > found->record.meta_len + LONGER_MOST
+                       ? BM_CLAIM_NONE
+                       : BM_CLAIM_REMOVE;
+}
+
 static int fill_remove(struct bm_txn *txn, void *ctx)
 {
         struct removal *rm = ctx;
@@ -73,12 +83,18 @@ static int fill_remove(struct bm_txn *txn, void *ctx)
                 return BM_E_COUNT;
         if (args->if_count && found.count != args->count)
                 return BM_E_COUNT;
+        bm_meta_fn fn = NULL;
         r = bm_delete_step(txn, 0, record, &rm->orphaning.drop);
-        if (r == 0 && left > 0)
-                r = bm_change_meta(args->linked_fn, args->meta_ctx, &found, &rm->orphaning.meta,
+        if (r == 0 && left > 0) {
+                fn = args->linked_fn;
+                r = bm_change_meta(fn, args->meta_ctx, &found, &rm->orphaning.meta,
                                    &txn->steps[record].next);
-        else if (r == 0 && args->orphan)
-                r = bm_orphan_keep(txn, record, &rm->orphaning, args->meta_fn, args->meta_ctx);
+        } else if (r == 0 && args->orphan) {
+                fn = args->meta_fn;
+                r = bm_orphan_keep(txn, record, &rm->orphaning, fn, args->meta_ctx);
+        }
+        if (r == 0)
+                txn->claim = claim_of(rm, fn, &found);
         return r;
 }
 

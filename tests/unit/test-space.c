@@ -420,6 +420,41 @@ static void cuts_that_free_nothing_leave_room_to_delete(void **state)
         assert_sound(f);
 }
 
+/* Who removes one of several names may change the meta of the rest, but not bring a longer one in
+ * its place. */
+static void a_longer_meta_is_no_removal(void **state)
+{
+        const struct bm_remove_args grows = {.linked_fn = grow_meta}, plain = {0};
+        struct fixture *f = *state;
+        char key[16];
+        unsigned n = 0, refused = 0;
+        int r = 0;
+        limit(f, 4 * MEBIBYTE);
+        for (; r == 0; n += r == 0) {
+                const struct bm_ref ref = {.map = f->root, .key = key, .key_len = key_of(n, key)};
+                char other[16];
+                r = bm_insert(f->root, key, ref.key_len, "tiny", 4, 1);
+                if (r == 0)
+                        r = bm_link(&ref, f->root, other, key_of(1000000 + n, other), NULL, NULL);
+        }
+        assert_int_equal(r, -ENOSPC);
+        for (unsigned i = 0; i < n && refused < 100; i++) {
+                const struct bm_ref ref = {.map = f->root, .key = key, .key_len = key_of(i, key)};
+                r = bm_remove(&ref, &grows);
+                assert_true(r == 0 || r == -ENOSPC);
+                refused += r != 0;
+        }
+        assert_true(refused > 0);
+        for (unsigned i = 0; i < 2 * n; i++) {
+                const unsigned number = i / 2 + (i % 2) * 1000000;
+                const struct bm_ref ref = {
+                        .map = f->root, .key = key, .key_len = key_of(number, key)};
+                r = bm_remove(&ref, &plain);
+                assert_true(r == 0 || (r == BM_E_NOT_FOUND && i % 2 == 0));
+        }
+        assert_sound(f);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -436,6 +471,7 @@ int main(void)
                 test_in_store(closing_keeps_the_reserve_of_a_full_disk),
                 test_in_store(truncations_leave_room_to_delete),
                 test_in_store(tiny_values_go_in_any_order),
+                test_in_store(a_longer_meta_is_no_removal),
                 test_in_store(cuts_that_free_nothing_leave_room_to_delete),
         };
         return cmocka_run_group_tests_name("space", tests, NULL, NULL);
