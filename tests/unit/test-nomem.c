@@ -104,6 +104,40 @@ static void use_batch(struct fixture *f)
         bm_write_batch_free(batch);
 }
 
+/* Several keys at once, names of one record, and holes. */
+static void use_names(struct fixture *f)
+{
+        static const char bytes[200000];
+        const struct bm_key keys[] = {{"a", 1}, {"first", 5}, {"second", 6}, {"none", 4}};
+        const struct bm_remove_args args = {0};
+        struct bm_ref ref = {.map = f->root, .key = "first", .key_len = 5};
+        struct bm_view views[4];
+        struct bm_write_batch *batch;
+        uint64_t done;
+        size_t written;
+        int results[4];
+        expected(bm_insert(f->root, "first", 5, bytes, sizeof(bytes), 1));
+        expected(bm_link(&ref, f->root, "second", 6, NULL, NULL));
+        bm_read_values(f->root, keys, 4, views, results);
+        for (unsigned i = 0; i < 4; i++) {
+                expected(results[i]);
+                bm_view_release(&views[i]);
+        }
+        expected(bm_write_at(&ref, 5000, bytes, 3000, NULL, NULL, &written));
+        expected(bm_punch(&ref, 20000, 100000, NULL, NULL));
+        expected(bm_allocate(&ref, 10000, 90000, 0, NULL, NULL, &done));
+        if (expected(bm_write_batch_new(f->store, &batch)) == 0) {
+                expected(bm_write_batch_addref(batch, f->root, "second", 6, 7000000));
+                expected(bm_write_batch_count(batch, f->root, "first", 5, 3));
+                expected(bm_write_batch_commit(batch));
+                bm_write_batch_free(batch);
+        }
+        expected(bm_remove(&ref, &args));
+        ref.key = "second";
+        ref.key_len = 6;
+        expected(bm_remove(&ref, &args));
+}
+
 static void live(struct fixture *f)
 {
         static const char bytes[100000];
@@ -121,6 +155,7 @@ static void live(struct fixture *f)
         expected(bm_write_at(&ref, 90000, bytes, 40000, NULL, NULL, &done));
         expected(bm_truncate(&ref, 33000, NULL, NULL));
         use_maps(f);
+        use_names(f);
         expected(bm_checkpoint(f->store));
         use_batch(f);
         expected(bm_sync(f->store));
