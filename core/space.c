@@ -21,6 +21,7 @@ static const uint64_t smallest = UINT64_C(1) << BM_SEGMENT_LOG2_MIN;
 /* What the parts of the reserve must have. */
 struct parts {
         uint64_t log, cold, checkpoint;
+        uint64_t longer; /* of the log's, for what copies are longer than what they are of */
         uint64_t growth; /* what ordinary writes may add to the checkpoint's until the next look */
         uint64_t index;  /* bytes of it now */
 };
@@ -72,8 +73,10 @@ static struct parts parts_with(struct bm_store *store, uint64_t size)
         bm_drives_each(&store->drives, add_segment, &sums);
         /* copies do not fill their segments wholly: half as much again */
         uint64_t output = bm_max_u64(sums.output, size);
+        const uint64_t longer = bm_round_up(sums.longer, smallest);
         return (struct parts){
-                .log = 2 * size + bm_round_up(sums.longer, smallest),
+                .log = 2 * size + longer,
+                .longer = longer,
                 .cold = bm_round_up(output + output / 2, smallest),
                 .checkpoint = bm_round_up(checkpoint_bytes(store, &sums), smallest),
                 /* two segments of the smallest records bring half as much index each */
@@ -325,7 +328,8 @@ uint64_t bm_space_reserved(struct bm_store *store)
 void bm_space_settle(struct bm_store *store)
 {
         const struct parts parts = parts_of(store);
-        uint64_t least = parts.log + parts.cold;
+        /* what longer copies need of the log's part is there again when the store is opened */
+        uint64_t least = parts.log - parts.longer + parts.cold;
         struct bm_io_space disk;
         if (bm_drives_space(&store->drives, &disk) < 0)
                 return;
