@@ -242,14 +242,16 @@ static void open_all(struct bench *b, const char *name)
         }
 }
 
-static void close_all(struct bench *b, const char *name, uint64_t logical, bool wait)
+static void close_all(struct bench *b, const char *name, uint64_t logical, bool settled)
 {
         struct space space;
 
+        if (settled)
+                runner_settle(b->runners, b->n);
         for (unsigned i = 0; i < b->n; i++) {
                 json_t *o = object_in(object_in(b->report, name), b->runners[i].peer->name);
 
-                if (runner_close(&b->runners[i], wait, &space) != 0)
+                if (runner_close(&b->runners[i], &space) != 0)
                         fail(&b->runners[i], "closing");
                 json_object_set_new(o, "disk_bytes", json_integer((json_int_t)space.disk_bytes));
                 json_object_set_new(o, "disk_over_logical",
@@ -325,7 +327,7 @@ static void run_reopen(struct bench *b)
                 json_t *o = object_in(object_in(b->report, "reopen"), r->peer->name);
                 double clean, accident[2];
 
-                if (runner_close(r, false, &space) != 0)
+                if (runner_close(r, &space) != 0)
                         fail(r, "closing");
                 clean = opened_ms(r, "clean", o);
                 for (unsigned cut = 0; cut < 2; cut++) {

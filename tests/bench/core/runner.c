@@ -18,7 +18,6 @@ enum command_type { OPEN, CLOSE, SLICE, END };
 
 struct command {
         enum command_type type;
-        bool wait;
         struct slice slice;
 };
 
@@ -43,21 +42,6 @@ static uint64_t disk_bytes(const char *dir)
         disk_sum = 0;
         nftw(dir, add_size, 16, FTW_PHYS);
         return disk_sum;
-}
-
-/* One second of the same size, at most a minute. */
-static void wait_until_settled(const char *dir)
-{
-        uint64_t last = 0;
-        int same = 0;
-
-        for (int i = 0; i < 600 && same < 10; i++) {
-                uint64_t now = disk_bytes(dir);
-
-                same = now == last ? same + 1 : 0;
-                last = now;
-                nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
-        }
 }
 
 /* A field of /proc/self/status, bytes. */
@@ -94,13 +78,10 @@ static void open_store(struct child *c, struct space *space)
         space->anon_peak = status_field("RssAnon:");
 }
 
-static void close_store(struct child *c, bool wait, struct space *space)
+static void close_store(struct child *c, struct space *space)
 {
-        uint64_t start;
+        uint64_t start = latency_now();
 
-        if (wait)
-                wait_until_settled(c->runner->dir);
-        start = latency_now();
         space->error = c->runner->peer->close(c->db);
         space->ns = latency_now() - start;
         space->disk_bytes = disk_bytes(c->runner->dir);
@@ -145,7 +126,7 @@ static void serve(const struct runner *r, const struct load *load, bool made)
                         open_store(&child, &space);
                         break;
                 case CLOSE:
-                        close_store(&child, command.wait, &space);
+                        close_store(&child, &space);
                         break;
                 case END:
                         if (child.db)
@@ -239,11 +220,28 @@ int runner_open(struct runner *r, struct space *space)
         return result ? result : space->error;
 }
 
-int runner_close(struct runner *r, bool wait, struct space *space)
+int runner_close(struct runner *r, struct space *space)
 {
-        int result = ask(r, &(struct command){.type = CLOSE, .wait = wait}, space, sizeof(*space));
+        int result = ask(r, &(struct command){.type = CLOSE}, space, sizeof(*space));
 
         return result ? result : space->error;
+}
+
+void runner_settle(const struct runner *runners, unsigned n)
+{
+        const struct timespec pause = {.tv_nsec = 100000000};
+        uint64_t last = 0;
+        unsigned same = 0;
+
+        for (unsigned i = 0; i < 600 && same < 30; i++) {
+                uint64_t now = 0;
+
+                for (unsigned k = 0; k < n; k++)
+                        now += disk_bytes(runners[k].dir);
+                same = now == last ? same + 1 : 0;
+                last = now;
+                nanosleep(&pause, NULL);
+        }
 }
 
 int runner_slice(struct runner *r, const struct slice *slice, struct result *result)

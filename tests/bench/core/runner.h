@@ -40,7 +40,10 @@ void runner_stop(struct runner *r);
 
 int runner_open(struct runner *r, struct space *space);
 
-/* WAIT: until the size on disk has settled, background work is allowed to end. */
-int runner_close(struct runner *r, bool wait, struct space *space);
+int runner_close(struct runner *r, struct space *space);
+
+/* Lets the background work of all come to its end: three seconds of the same bytes on disk, at
+ * most a minute. Ours begins a second after the last write. */
+void runner_settle(const struct runner *runners, unsigned n);
 
 int runner_slice(struct runner *r, const struct slice *slice, struct result *result);
