@@ -30,8 +30,8 @@ INSERT_P9999_US, INSERT_MAX_US = (200, 100), (20000, 5000)
 def loads(quick):
     """Names and arguments of bench-core's runs; the first one is the headline."""
     if quick:
-        return [("", ["--keys=100000"]),
-                (" 1000 a sync", ["--keys=50000", "--sync=1000", "--insert-only"]),
+        return [("", ["--keys=200000"]),
+                (" 1000 a sync", ["--keys=100000", "--sync=1000", "--insert-only"]),
                 (" each synced", ["--keys=1000", "--sync=each", "--insert-only"])]
     return [("", ["--keys=1000000"]),
             (" 2 threads", ["--keys=1000000", "--threads=2"]),

@@ -158,7 +158,7 @@ def main():
                    help="this part alone",
                    choices=["small", "large", "fio", "durable", "tree", "import"])
     options = p.parse_args()
-    rounds = options.rounds or (5 if options.quick else 7)
+    rounds = options.rounds or (4 if options.quick else 7)
     files = options.files or (400 if options.quick else 4000)
     if os.geteuid() != 0:
         p.error("only root can mount the tmpfs and pin the daemons")

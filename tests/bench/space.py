@@ -165,7 +165,7 @@ def main():
     options = p.parse_args()
     if os.geteuid() != 0:
         p.error("only root can mount images")
-    files = options.files or (50_000 if options.quick else 1_000_000)
+    files = options.files or (40_000 if options.quick else 1_000_000)
     figures = frame.Figures()
     print(frame.machine(options.dir), flush=True)
     if options.plot:
