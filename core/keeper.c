@@ -23,6 +23,7 @@ enum {
         VICTIMS_A_STEP = 64,
         SHARE_DUE = 10,    /* in the usual course a victim has at least a tenth dead */
         SHARE_NEEDED = 50, /* for want of space, or on request, a fiftieth */
+        RELEASE_MS = 250,  /* in which a removed file is forgotten that nobody has open */
 };
 
 /* Whoever waits looks again. */
@@ -294,6 +295,36 @@ bool bm_keeper_win_space(struct bm_store *store)
         if (in_round) /* sweeping logs tombstones itself */
                 return false;
         return store->keeper.running ? wait_round(store) : run_round(store, NEEDED);
+}
+
+void bm_keeper_note_release(struct bm_store *store)
+{
+        struct bm_keeper *k = &store->keeper;
+        pthread_mutex_lock(&k->lock);
+        k->released++;
+        pthread_cond_broadcast(&k->changed);
+        pthread_mutex_unlock(&k->lock);
+}
+
+bool bm_keeper_wait_release(struct bm_store *store, uint64_t *seen)
+{
+        struct bm_keeper *k = &store->keeper;
+        struct timespec end;
+        if (in_round)
+                return false;
+        clock_gettime(CLOCK_MONOTONIC, &end);
+        end.tv_nsec += RELEASE_MS * 1000000L;
+        end.tv_sec += end.tv_nsec / 1000000000L;
+        end.tv_nsec %= 1000000000L;
+        const bool there = !bm_map_is_empty(store->orphans);
+        pthread_mutex_lock(&k->lock);
+        int r = 0;
+        while (there && r == 0 && k->released == *seen && !k->stop)
+                r = pthread_cond_timedwait(&k->changed, &k->lock, &end);
+        const bool released = k->released != *seen;
+        *seen = k->released;
+        pthread_mutex_unlock(&k->lock);
+        return released;
 }
 
 void bm_keeper_wait(struct bm_store *store)

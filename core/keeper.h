@@ -10,6 +10,7 @@
 #define BM_KEEPER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct bm_store;
 
@@ -22,6 +23,16 @@ void bm_keeper_wake(struct bm_store *store);
 /* Lets the keeper do what it can and waits for it. True if files were freed. Holds no lock when
  * called. */
 bool bm_keeper_win_space(struct bm_store *store);
+
+/* An orphan was let go, so that the next round has more to win. Holds no lock when called. */
+void bm_keeper_note_release(struct bm_store *store);
+
+/*
+ * Waits a moment, if there are orphans, until one is let go: in a mount a removed file is one until
+ * the kernel has forgotten it, which it says behind its answer to whoever removed it. *SEEN, 0 at
+ * first, is what the last call knew. False: none was. Holds no lock when called.
+ */
+bool bm_keeper_wait_release(struct bm_store *store, uint64_t *seen);
 
 /* Waits until less is dead, but no longer than a round takes. Holds no lock when called. */
 void bm_keeper_wait(struct bm_store *store);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/le.h"
+#include "keeper.h"
 #include "names.h"
 #include "store.h"
 
@@ -78,6 +79,8 @@ int bm_orphan_release(struct bm_store *store, uint64_t record_id)
                 r = bm_apply(store, &target, &found, &gone, NULL);
         }
         pthread_rwlock_unlock(&store->stripes[target.stripe].lock);
+        if (r == 0)
+                bm_keeper_note_release(store);
         return r;
 }
 

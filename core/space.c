@@ -376,11 +376,12 @@ int bm_space_prepare(struct bm_store *store, uint64_t capacity)
 int bm_space_grow(struct bm_store *store, uint64_t capacity, enum bm_claim claim)
 {
         bool won = true;
+        uint64_t released = 0;
         bm_pace_set_for(store, capacity);
         if (claim == BM_CLAIM_NONE && bm_pace_is_over(store))
                 bm_keeper_wait(store);
         int r = make_log(store, capacity, claim);
-        while (r == -ENOSPC && won) {
+        while (r == -ENOSPC && (won || bm_keeper_wait_release(store, &released))) {
                 won = bm_keeper_win_space(store);
                 r = make_log(store, capacity, claim);
         }

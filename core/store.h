@@ -59,6 +59,7 @@ struct bm_keeper {
         uint64_t asked, answered; /* tickets of those who wait for room: given out, and looked at */
         bool won;                 /* the last round freed something */
         uint64_t rounds;          /* that came to an end */
+        uint64_t released;        /* orphans, since the store was opened */
         unsigned quiet;           /* the thread's: rounds since one beside others' writing */
         _Atomic uint64_t swept_at; /* log.written when the last sweep began */
         /* pace.c */

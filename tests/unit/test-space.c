@@ -285,6 +285,67 @@ static void what_was_deleted_goes_as_soon_as_it_is_quiet(void **state)
         assert_sound(f);
 }
 
+struct insertion {
+        struct fixture *f;
+        int result;
+};
+
+static void *insert_one(void *ctx)
+{
+        static const char value[VALUE];
+        struct insertion *in = ctx;
+        in->result = bm_insert(in->f->root, "late", 4, value, VALUE, 1);
+        return NULL;
+}
+
+/* Whether a writer who found no room has some of what is let go behind the round that won nothing.
+ */
+static bool waits_for_what_is_let_go(struct fixture *f)
+{
+        static char value[MEBIBYTE];
+        const struct bm_remove_args orphan = {.orphan = true};
+        struct bm_ref ref = {.map = f->root, .key = "large", .key_len = 5};
+        struct bm_keeper *k = &f->store->keeper;
+        struct insertion in = {.f = f};
+        struct bm_view view;
+        pthread_t thread;
+        assert_int_equal(bm_insert(f->root, "large", 5, value, sizeof(value), 1), 0);
+        const unsigned n = fill(f);
+        assert_int_equal(bm_read_ref(&ref, &view), 0);
+        const uint64_t id = view.record_id;
+        bm_view_release(&view);
+        assert_int_equal(bm_remove(&ref, &orphan), 0);
+        pthread_mutex_lock(&k->lock);
+        const uint64_t asked = k->asked;
+        pthread_mutex_unlock(&k->lock);
+        assert_int_equal(pthread_create(&thread, NULL, insert_one, &in), 0);
+        pthread_mutex_lock(&k->lock);
+        while (k->answered <= asked)
+                pthread_cond_wait(&k->changed, &k->lock);
+        pthread_mutex_unlock(&k->lock);
+        assert_int_equal(bm_orphan_release(f->store, id), 0);
+        pthread_join(thread, NULL);
+        assert_true(in.result == 0 || in.result == -ENOSPC);
+        empty(f, n);
+        assert_int_equal(bm_compact(f->store), 0);
+        return in.result == 0;
+}
+
+/* A mount's kernel says behind its answer that a removed file is forgotten. */
+static void what_is_let_go_a_moment_later_is_waited_for(void **state)
+{
+        struct fixture *f = *state;
+        fixture_close(f);
+        f->config.no_background = false;
+        fixture_open(f);
+        limit(f, 8 * MEBIBYTE);
+        /* this thread may take longer than the writer waits, but not each time */
+        unsigned tries = 0;
+        while (!waits_for_what_is_let_go(f))
+                assert_true(++tries < 20);
+        assert_sound(f);
+}
+
 static uint64_t size_of_reserve(struct fixture *f)
 {
         struct stat st;
@@ -468,6 +529,7 @@ int main(void)
                 test_in_store(available_is_what_can_be_written),
                 test_in_store(tombstones_do_not_gather),
                 test_in_store(what_was_deleted_goes_as_soon_as_it_is_quiet),
+                test_in_store(what_is_let_go_a_moment_later_is_waited_for),
                 test_in_store(closing_keeps_the_reserve_of_a_full_disk),
                 test_in_store(truncations_leave_room_to_delete),
                 test_in_store(tiny_values_go_in_any_order),
