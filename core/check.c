@@ -33,7 +33,7 @@ void bm_check_report(struct bm_checker *c, enum bm_check_kind kind, const struct
                 .map_id = w->map_id,
                 .key = w->key,
                 .key_len = w->key_len,
-                .path = w->map_id == BM_MAP_ROOT && !w->key ? BM_CHECK_ROOT : w->path,
+                .path = bm_check_path(w->map_id, w->key, w->path),
                 .message = message,
         };
         c->n_findings++;

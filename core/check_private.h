@@ -9,7 +9,12 @@
 #include "map.h"
 #include "segment.h"
 
-#define BM_CHECK_ROOT "./" /* the path of the root map, where there is no key behind it */
+/* What is said of a place in the map that PATH leads to: where the root map has no key behind it,
+ * it needs a name itself. */
+static inline const char *bm_check_path(uint64_t map_id, const void *key, const char *path)
+{
+        return map_id == BM_MAP_ROOT && !key ? "./" : path;
+}
 
 enum { BM_CHECK_MESSAGE = 4600 };
 

@@ -64,7 +64,16 @@ static bool is_called(struct bm_store *store)
         return called || atomic_load(&store->closing);
 }
 
-/* Empties what is due, up to a number, and has two checkpoints free it. *DONE: there was more. */
+/* What was emptied is freed by two checkpoints. */
+static int free_emptied(struct bm_store *store)
+{
+        int r = 0;
+        for (int i = 0; r == 0 && i < 2 && bm_compact_pending(store); i++)
+                r = checkpoint(store);
+        return r;
+}
+
+/* Empties what is due, up to a number, and frees it. *DONE: there was more. */
 static int compact_step(struct bm_store *store, unsigned least_share, bool *done)
 {
         uint64_t n = victims_a_checkpoint(store);
@@ -81,8 +90,8 @@ static int compact_step(struct bm_store *store, unsigned least_share, bool *done
                 *done = false;
                 r = 0;
         }
-        for (int i = 0; r == 0 && i < 2 && bm_compact_pending(store); i++)
-                r = checkpoint(store);
+        if (r == 0)
+                r = free_emptied(store);
         tell_pace(store);
         return r;
 }
@@ -102,7 +111,8 @@ static int compact(struct bm_store *store, enum effort effort)
                 if (effort != THOROUGH && !bm_compact_due(store, effort == BUSY))
                         break;
                 r = compact_step(store, least_share, &done);
-                left = bm_compact_left(store);
+                if (effort == USUAL)
+                        left = bm_compact_left(store);
         } while (r == 0 && (done || (effort == USUAL && left < before && !is_called(store))));
         return r;
 }
@@ -190,8 +200,8 @@ static int one_round(struct bm_store *store, enum effort effort, bool *won)
                 compacted = compact(store, effort);
         if (bm_checkpoint_due(store))
                 r = checkpoint(store);
-        for (int i = 0; r == 0 && i < 2 && bm_compact_pending(store); i++)
-                r = checkpoint(store);
+        if (r == 0)
+                r = free_emptied(store);
         bm_checkpoint_free(store);
         (void)bm_space_refill(store);
         in_round = false;

@@ -70,7 +70,7 @@ void bm_repair_say(struct bm_repair *rp, uint64_t map_id, const void *key, size_
                 .map_id = map_id,
                 .key = key_len ? key : NULL,
                 .key_len = key_len,
-                .path = map_id == BM_MAP_ROOT && !key_len ? BM_CHECK_ROOT : path,
+                .path = bm_check_path(map_id, key_len ? key : NULL, path),
                 .message = message,
         };
         rp->n_findings++;

@@ -42,12 +42,11 @@ static int add_segment(void *ctx, struct bm_segment *s)
         struct sums *sums = ctx;
         if (s->header.kind == BM_SEGMENT_INDEX)
                 return 0;
+        const uint64_t output = bm_segment_output(s);
         sums->segments++;
-        sums->longer += bm_segment_output(s) -
-                        bm_min_u64(bm_segment_output(s), atomic_load(&s->live_bytes));
+        sums->longer += output - bm_min_u64(output, atomic_load(&s->live_bytes));
         if (bm_segment_reclaimable(s) > 0 && atomic_load(&s->n_live) > 0)
-                sums->output = bm_max_u64(sums->output,
-                                          bm_segment_output(s) + atomic_load(&s->kept_bytes));
+                sums->output = bm_max_u64(sums->output, output + atomic_load(&s->kept_bytes));
         return 0;
 }
 
