@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <time.h>
+#include <unistd.h>
 
 #define ATTR_VERSION   1u
 #define VERSION_MASK   0x0fu
@@ -257,4 +259,19 @@ struct timespec fs_time_spec(int64_t ns)
                 ts.tv_nsec += NS_PER_SECOND;
         }
         return ts;
+}
+
+struct fs_attr fs_attr_new_dir(void)
+{
+        int64_t now = fs_time_now();
+        mode_t mask = umask(0);
+
+        umask(mask);
+        return (struct fs_attr){.mode = S_IFDIR | (0777 & ~mask),
+                                .uid = geteuid(),
+                                .gid = getegid(),
+                                .birth = now,
+                                .ctime = now,
+                                .mtime = now,
+                                .atime = now};
 }

@@ -85,6 +85,9 @@ void fs_attr_stat(const struct fs_attr *attr, uint64_t size, uint64_t allocated,
  * no set-user-id, and no set-group-id where the group may execute. */
 uint32_t fs_attr_killed_mode(uint32_t mode);
 
+/* Of a directory that the caller makes now and of which nothing else is said. Touches the umask. */
+struct fs_attr fs_attr_new_dir(void);
+
 int64_t fs_time_now(void);
 /* The nearest time that can be told: the years 1678 to 2262. */
 int64_t fs_time_from(struct timespec ts);

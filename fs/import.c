@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "export.h"
 
@@ -31,21 +30,6 @@ struct import {
         size_t n_levels, levels_size;
         char value[SINK_VALUE_MAX];
 };
-
-struct fs_attr sink_default_attr(void)
-{
-        int64_t now = fs_time_now();
-        mode_t mask = umask(0);
-
-        umask(mask);
-        return (struct fs_attr){.mode = S_IFDIR | (0777 & ~mask),
-                                .uid = geteuid(),
-                                .gid = getegid(),
-                                .birth = now,
-                                .ctime = now,
-                                .mtime = now,
-                                .atime = now};
-}
 
 uint8_t *sink_meta(const struct tree_entry *entry, size_t *len)
 {

@@ -3,7 +3,6 @@
 #include "root.h"
 
 #include <errno.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bucketmap.h>
@@ -17,20 +16,11 @@ static int set_root_meta(void *ctx, const struct bm_view *now, void *meta, size_
 
 int fs_init_root(struct bm_store *store)
 {
-        int64_t now = fs_time_now();
-        mode_t mask = umask(0);
-        struct fs_attr attr = {.mode = S_IFDIR | (0777 & ~mask),
-                               .uid = geteuid(),
-                               .gid = getegid(),
-                               .birth = now,
-                               .ctime = now,
-                               .mtime = now,
-                               .atime = now};
+        struct fs_attr attr = fs_attr_new_dir();
         struct bm_view view;
         struct bm_ref ref;
         int result;
 
-        umask(mask);
         bm_root_ref(store, &ref);
         result = bm_read_ref(&ref, &view);
         if (result)

@@ -61,9 +61,6 @@ int sink_mount_new(int root, struct sink **sinkp);
 /* ENTRY's meta in memory that the caller frees; NULL: no memory. */
 uint8_t *sink_meta(const struct tree_entry *entry, size_t *len);
 
-/* The attributes of a directory that no archive tells of. */
-struct fs_attr sink_default_attr(void);
-
 /* Why a key could not be stored, in words. */
 const char *sink_reason(const struct sink *sink, int result);
 

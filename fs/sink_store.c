@@ -52,7 +52,7 @@ static int root(struct sink *sink, struct sink_dir **dirp, bool *empty)
 static int open_map(struct store_sink *sink, const struct bm_ref *ref, struct bm_map **map,
                     bool *made)
 {
-        struct fs_attr attr = sink_default_attr();
+        struct fs_attr attr = fs_attr_new_dir();
         uint8_t meta[FS_ATTR_MAX];
         struct bm_view view;
         uint64_t map_id;
