@@ -126,6 +126,7 @@ def used_without(load, place):
 
 
 def measure_tree(figures, place, tree):
+    place.pin(cpus_for(1))
     timed(["cp", "-a", tree, os.path.join(place.root, "tree")], cpus_for(1))
     files = sum(len(names) for _, _, names in os.walk(tree))
     figures.add(f"tree of {files} files", place.name, bytes_per_file=place.used() / files)

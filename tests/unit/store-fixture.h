@@ -121,6 +121,14 @@ static inline void fixture_close(struct fixture *f)
         f->store = NULL;
 }
 
+/* Goes on with the keeper's thread, and the others. */
+static inline void fixture_open_with_background(struct fixture *f)
+{
+        fixture_close(f);
+        f->config.no_background = false;
+        fixture_open(f);
+}
+
 static inline void fixture_place(struct fixture *f)
 {
         snprintf(f->path, sizeof(f->path), "%s/store%u", f->dir, f->n_crashes);

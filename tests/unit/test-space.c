@@ -81,9 +81,7 @@ static void deletions_succeed_and_give_room(void **state)
 static void the_keeper_wins_room(void **state)
 {
         struct fixture *f = *state;
-        fixture_close(f);
-        f->config.no_background = false;
-        fixture_open(f);
+        fixture_open_with_background(f);
         limit(f, 4 * MEBIBYTE);
         unsigned first = fill(f);
         for (int i = 0; i < 3; i++) {
@@ -265,9 +263,7 @@ static void what_was_deleted_goes_as_soon_as_it_is_quiet(void **state)
         enum { KEYS = 40000 };
         struct fixture *f = *state;
         char key[16];
-        fixture_close(f);
-        f->config.no_background = false;
-        fixture_open(f);
+        fixture_open_with_background(f);
         for (unsigned i = 0; i < KEYS; i++)
                 put_text(f, (key_of(i, key), key), "as long as a short value would be, or so");
         for (unsigned i = 0; i < KEYS; i++) {
@@ -335,9 +331,7 @@ static bool waits_for_what_is_let_go(struct fixture *f)
 static void what_is_let_go_a_moment_later_is_waited_for(void **state)
 {
         struct fixture *f = *state;
-        fixture_close(f);
-        f->config.no_background = false;
-        fixture_open(f);
+        fixture_open_with_background(f);
         limit(f, 8 * MEBIBYTE);
         /* this thread may take longer than the writer waits, but not each time */
         unsigned tries = 0;

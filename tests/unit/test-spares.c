@@ -426,9 +426,7 @@ static void the_keeper_keeps_and_drops_them(void **state)
         const struct timespec look = {.tv_nsec = 1000000};
         struct fixture *f = *state;
         unsigned n_wiped;
-        fixture_close(f);
-        f->config.no_background = false;
-        fixture_open(f);
+        fixture_open_with_background(f);
         /* more than are taken for the next segments before it is quiet */
         while (bm_spares_bytes(&f->store->drives) < 2 << 20)
                 fill(f, 'a');
@@ -456,9 +454,7 @@ static void segments_stay_large_until_it_is_quiet(void **state)
         assert_int_equal(bm_compact(f->store), 0);
         assert_int_equal(bm_space_segment_size(f->store), small);
         /* and who says how much that is */
-        fixture_close(f);
-        f->config.no_background = false;
-        fixture_open(f);
+        fixture_open_with_background(f);
         fill(f, 'a');
         while (atomic_load(&f->store->lived) < (uint64_t)KEYS * VALUE)
                 nanosleep(&look, NULL);
