@@ -270,6 +270,7 @@ void bm_keeper_stop(struct bm_store *store)
         pthread_mutex_lock(&k->lock);
         k->stop = true;
         pthread_cond_broadcast(&k->changed);
+        pthread_cond_broadcast(&k->let_go);
         pthread_mutex_unlock(&k->lock);
         pthread_join(k->thread, NULL);
         k->running = false;
@@ -312,7 +313,7 @@ void bm_keeper_note_release(struct bm_store *store)
         struct bm_keeper *k = &store->keeper;
         pthread_mutex_lock(&k->lock);
         k->released++;
-        pthread_cond_broadcast(&k->changed);
+        pthread_cond_broadcast(&k->let_go);
         pthread_mutex_unlock(&k->lock);
 }
 
@@ -330,7 +331,7 @@ bool bm_keeper_wait_release(struct bm_store *store, uint64_t *seen)
         pthread_mutex_lock(&k->lock);
         int r = 0;
         while (there && r == 0 && k->released == *seen && !k->stop)
-                r = pthread_cond_timedwait(&k->changed, &k->lock, &end);
+                r = pthread_cond_timedwait(&k->let_go, &k->lock, &end);
         const bool released = k->released != *seen;
         *seen = k->released;
         pthread_mutex_unlock(&k->lock);

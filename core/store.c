@@ -144,6 +144,7 @@ static struct bm_store *store_new(const struct bm_config *config)
         pthread_cond_init(&store->preparer_changed, NULL);
         pthread_mutex_init(&store->keeper.lock, NULL);
         init_monotonic(&store->keeper.changed);
+        init_monotonic(&store->keeper.let_go);
         init_stripes(store);
         return store;
 }
@@ -165,6 +166,7 @@ static void store_free(struct bm_store *store)
                 (void)bm_io_call(store->io, close, store->lock_fd);
         for (unsigned i = 0; i < BM_STRIPES; i++)
                 pthread_rwlock_destroy(&store->stripes[i].lock);
+        pthread_cond_destroy(&store->keeper.let_go);
         pthread_cond_destroy(&store->keeper.changed);
         pthread_mutex_destroy(&store->keeper.lock);
         pthread_cond_destroy(&store->preparer_changed);

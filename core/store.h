@@ -54,6 +54,7 @@ struct bm_keeper {
         _Atomic bool running; /* the preparer asks, while it may be stopped */
         pthread_mutex_t lock;
         pthread_cond_t changed;
+        pthread_cond_t let_go; /* of an orphan; apart, for that would wake the thread each time */
         /* guarded by lock */
         bool stop, wake;
         uint64_t asked, answered; /* tickets of those who wait for room: given out, and looked at */
